@@ -1,0 +1,3 @@
+//! The declaim speech server. Modules stand in import order: each imports only from those above it.
+
+pub mod speech;

@@ -1,0 +1,3 @@
+//! The `declaim` program.
+
+fn main() {}

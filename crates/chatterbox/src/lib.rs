@@ -5,7 +5,10 @@
 //! changes is a state handed in as `&mut`, and randomness is an argument ([`noise`]), so a run of the reference can be
 //! replayed number by number.
 
+pub mod device;
 pub mod nn;
 pub mod noise;
+pub mod t3;
+pub mod text;
 pub mod variant;
 pub mod weights;

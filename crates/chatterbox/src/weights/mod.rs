@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata};
 
 /// Why a checkpoint cannot be used.
@@ -21,8 +20,10 @@ use safetensors::tensor::{Dtype, Metadata};
 pub enum WeightError {
     #[error("cannot read {path}")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{name} is not a valid safetensors file")]
-    Format { name: String, source: safetensors::SafeTensorError },
+    #[error("{name} is not a safetensors file: its header does not parse")]
+    Format { name: String, source: serde_json::Error },
+    #[error("{name} is incomplete: {found} bytes, its header promises {expected}")]
+    Truncated { name: String, expected: u64, found: u64 },
     #[error("{file}: tensor {tensor} is missing (expected shape {expected:?})")]
     Missing { file: String, tensor: String, expected: Vec<usize> },
     #[error("{file}: tensor {tensor} has shape {found:?}, expected {expected:?}")]
@@ -64,25 +65,22 @@ impl Weights {
         let io = |source| WeightError::Read { path: path.to_owned(), source };
         let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let mut file = File::open(path).map_err(io)?;
-        // The header: its length as a little-endian u64, then that many bytes of JSON.
+        let bytes = file.metadata().map_err(io)?.len();
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(io)?;
-        let header_bytes = u64::from_le_bytes(length).min(100 << 20) as usize;
-        let mut header = length.to_vec();
-        header.resize(8 + header_bytes, 0);
-        file.read_exact(&mut header[8..]).map_err(io)?;
-        let (_, metadata) = SafeTensors::read_metadata(&header)
-            .map_err(|source| WeightError::Format { name: name.clone(), source })?;
-        let source =
-            Source::File { file: Mutex::new(file), path: path.to_owned(), start: 8 + header_bytes, metadata };
+        let mut header = vec![0; u64::from_le_bytes(length).min(bytes) as usize];
+        file.read_exact(&mut header).map_err(io)?;
+        let (start, metadata) = parse_header(&name, &header, bytes)?;
+        let source = Source::File { file: Mutex::new(file), path: path.to_owned(), start, metadata };
         Ok(Self { name, source, device: device.clone(), asked: Mutex::default() })
     }
 
     /// Reads a checkpoint that is compiled into the program.
     pub fn embedded(name: &str, bytes: &'static [u8], device: &Device) -> Result<Self, WeightError> {
-        let (header_bytes, metadata) = SafeTensors::read_metadata(bytes)
-            .map_err(|source| WeightError::Format { name: name.to_owned(), source })?;
-        let source = Source::Bytes { bytes, start: 8 + header_bytes, metadata };
+        let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length)) as usize;
+        let header = bytes.get(8..8 + length).unwrap_or_default();
+        let (start, metadata) = parse_header(name, header, bytes.len() as u64)?;
+        let source = Source::Bytes { bytes, start, metadata };
         Ok(Self { name: name.to_owned(), source, device: device.clone(), asked: Mutex::default() })
     }
 
@@ -169,6 +167,20 @@ impl Weights {
             tensor: name.to_owned(),
             found: format!("{:?}", info.dtype),
         })
+    }
+}
+
+/// A safetensors file is the header's length (little-endian u64), the header (JSON), the tensors. Returns where the tensors
+/// start and what they are; `bytes` is the length of the whole file.
+fn parse_header(name: &str, header: &[u8], bytes: u64) -> Result<(usize, Metadata), WeightError> {
+    let metadata: Metadata = serde_json::from_slice(header)
+        .map_err(|source| WeightError::Format { name: name.to_owned(), source })?;
+    let start = 8 + header.len();
+    let expected = (start + metadata.data_len()) as u64;
+    if bytes == expected {
+        Ok((start, metadata))
+    } else {
+        Err(WeightError::Truncated { name: name.to_owned(), expected, found: bytes })
     }
 }
 

@@ -5,10 +5,15 @@
 //! changes is a state handed in as `&mut`, and randomness is an argument ([`noise`]), so a run of the reference can be
 //! replayed number by number.
 
+pub mod bench;
 pub mod device;
 pub mod nn;
 pub mod noise;
+pub mod pico;
+pub mod pipeline;
+pub mod s3gen;
 pub mod t3;
 pub mod text;
 pub mod variant;
+pub mod voice;
 pub mod weights;

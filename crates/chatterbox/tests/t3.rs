@@ -7,15 +7,11 @@ use chatterbox::noise::Replay;
 use chatterbox::t3::{Speaker, T3, UNUSED, sampling};
 use chatterbox::variant::{ModelConfig, SamplingConfig, T3Config};
 use chatterbox::weights::Weights;
-use common::{Fixture, device, fixtures, max_abs_error, values};
+use common::{Fixture, device, fixtures, max_abs_error, tiny_config, tiny_t3, values};
 
 /// f32 throughout: what remains is the order of summation, which grows with depth and width.
 const TINY: f32 = 2e-4;
 const FULL: f32 = 3e-3;
-
-fn tiny_config() -> T3Config {
-    T3Config { layers: 2, heads: 2, width: 32, positions: 1200, text_vocab: 320, ..ModelConfig::nano().t3 }
-}
 
 fn check(t3: &T3, case: &Fixture, greedy_tokens: usize, tolerance: f32) {
     let speaker = Speaker { embedding: case.floats("speaker_emb"), prompt: case.ids("prompt_tokens") };
@@ -53,12 +49,9 @@ fn check(t3: &T3, case: &Fixture, greedy_tokens: usize, tolerance: f32) {
 
 #[test]
 fn tiny_gpt2_agrees_with_the_reference_stage_by_stage() {
-    let weights = Weights::open(&fixtures().join("weights/t3_gpt2_tiny.safetensors"), &device()).unwrap();
     for granularity in [1, 64] {
-        let t3 = T3::load(&weights.root(), &tiny_config(), granularity).unwrap();
-        check(&t3, &Fixture::open("t3_gpt2_tiny"), 30, TINY);
+        check(&tiny_t3(granularity), &Fixture::open("t3_gpt2_tiny"), 30, TINY);
     }
-    weights.finish(&UNUSED).unwrap();
 }
 
 #[test]
@@ -104,12 +97,12 @@ fn the_sampling_chain_agrees_with_the_reference_at_every_step() {
 #[test]
 fn a_wrong_checkpoint_names_the_tensor_and_both_shapes() {
     let weights = Weights::open(&fixtures().join("weights/t3_gpt2_tiny.safetensors"), &device()).unwrap();
-    let config = T3Config { text_vocab: 321, ..tiny_config() };
+    let config = T3Config { text_vocab: 321, ..tiny_config().t3 };
     let message = T3::load(&weights.root(), &config, 1).unwrap_err().to_string();
     assert!(message.contains("text_emb.weight"), "{message}");
     assert!(message.contains("[320, 32]") && message.contains("[321, 32]"), "{message}");
 
-    let config = T3Config { layers: 1, ..tiny_config() };
+    let config = T3Config { layers: 1, ..tiny_config().t3 };
     T3::load(&weights.root(), &config, 1).unwrap();
     // The first layer's norm was asked for above; of the second, only the norm was, by nobody.
     let fresh = Weights::open(&fixtures().join("weights/t3_gpt2_tiny.safetensors"), &device()).unwrap();

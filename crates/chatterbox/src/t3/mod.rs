@@ -161,7 +161,7 @@ impl T3 {
 }
 
 /// The one read-back per token.
-fn read_logits(logits: Tensor<3>) -> Result<Vec<f32>, T3Error> {
+pub(crate) fn read_logits(logits: Tensor<3>) -> Result<Vec<f32>, T3Error> {
     logits
         .try_into_data()
         .map_err(|error| T3Error::Device(format!("{error:?}")))?

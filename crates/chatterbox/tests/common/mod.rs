@@ -7,6 +7,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};
+use chatterbox::s3gen::S3Gen;
+use chatterbox::t3::T3;
+use chatterbox::variant::{EncoderConfig, EstimatorConfig, F0Config, HiftConfig, ModelConfig, T3Config};
+use chatterbox::weights::Weights;
 use safetensors::{Dtype, SafeTensors};
 
 /// `tests/fixtures`, or the directory of the same layout that `DECLAIM_FIXTURES` names.
@@ -109,4 +113,34 @@ pub(crate) fn max_abs_error(found: &[f32], expected: &[f32]) -> f32 {
         let error = (a - b).abs();
         if error.is_nan() { f32::INFINITY } else { largest.max(error) }
     })
+}
+
+/// Turbo's architecture at the fixtures' tiny sizes.
+pub(crate) fn tiny_config() -> ModelConfig {
+    let mut config = ModelConfig::nano();
+    config.t3 = T3Config { layers: 2, heads: 2, width: 32, positions: 1200, text_vocab: 320, ..config.t3 };
+    config.s3gen.encoder =
+        EncoderConfig { width: 32, heads: 4, feed_forward: 64, blocks: 2, up_blocks: 4, lookahead: 3 };
+    config.s3gen.estimator =
+        EstimatorConfig { channels: vec![32], heads: 4, head_width: 8, blocks: 2, mid_blocks: 2 };
+    config.hift = HiftConfig { base_channels: 32, f0_predictor: F0Config { channels: 32 }, ..config.hift };
+    config
+}
+
+/// The fixtures' tiny T3.
+pub(crate) fn tiny_t3(granularity: usize) -> T3 {
+    let weights = Weights::open(&fixtures().join("weights/t3_gpt2_tiny.safetensors"), &device()).unwrap();
+    let t3 = T3::load(&weights.root(), &tiny_config().t3, granularity).unwrap();
+    weights.finish(&chatterbox::t3::UNUSED).unwrap();
+    t3
+}
+
+/// The fixtures' tiny S3Gen.
+pub(crate) fn tiny_s3gen(granularity: usize) -> S3Gen {
+    let config = tiny_config();
+    let weights =
+        Weights::open(&fixtures().join("weights/s3gen_meanflow_tiny.safetensors"), &device()).unwrap();
+    let s3gen = S3Gen::load(&weights.root(), &config.s3gen, &config.hift, granularity).unwrap();
+    weights.finish(&chatterbox::s3gen::UNUSED).unwrap();
+    s3gen
 }

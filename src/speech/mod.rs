@@ -4,7 +4,10 @@
 //! `engine` (the model's own thread) speaks each piece, `stitch` joins them with pauses. Progress and cancellation are
 //! values handed in by the caller.
 
+pub mod chunk;
 pub mod model;
+pub mod normalize;
+pub mod stitch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -142,7 +142,9 @@ async function runOne(browser, { name, options, body, server, url, shots }) {
   try {
     await Promise.race([
       body({ page, context, server, url }),
-      new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`longer than ${TEST_LIMIT_MS / 1000} s`)), TEST_LIMIT_MS); }),
+      new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`longer than ${TEST_LIMIT_MS / 1000} s`)), TEST_LIMIT_MS);
+      }),
     ]);
     assert.deepEqual(problems, [], "the page complained");
     return null;

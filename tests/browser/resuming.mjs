@@ -47,7 +47,9 @@ test("a job that finished while nobody looked is shown as finished", async ({ pa
   await waitUntilFinished(later, QUICK);
 });
 
-test("a server killed and started again in mid-job loses nothing, and progress never goes back", { ownServer: true, expectedErrors: NO_ANSWER }, async ({ page, server, url }) => {
+test("a server killed and started again in mid-job loses nothing, and progress never goes back", {
+  ownServer: true, expectedErrors: NO_ANSWER,
+}, async ({ page, server, url }) => {
   await open(page, url);
   await page.evaluate(() => {
     window.seen = [];
@@ -69,7 +71,9 @@ test("a server killed and started again in mid-job loses nothing, and progress n
   assert.equal(await page.isVisible("#banner"), false);
 });
 
-test("questions that fail are asked again until the server answers (refusals faked in the browser)", { expectedErrors: NO_ANSWER }, async ({ page, url }) => {
+test("questions that fail are asked again until the server answers (refusals faked in the browser)", {
+  expectedErrors: NO_ANSWER,
+}, async ({ page, url }) => {
   await open(page, url);
   let refused = 0;
   await page.route("**/tts/*/status", (route) => {
@@ -84,7 +88,9 @@ test("questions that fail are asked again until the server answers (refusals fak
   assert.ok(refused > 2);
 });
 
-test("a job that the server does not know any more ends with its message (404 faked in the browser)", { expectedErrors: NO_ANSWER }, async ({ page, url }) => {
+test("a job that the server does not know any more ends with its message (404 faked in the browser)", {
+  expectedErrors: NO_ANSWER,
+}, async ({ page, url }) => {
   await answer(page, "**/tts/*/status", 404, { detail: "There is no job gone." });
   await page.goto(url);
   await page.evaluate(() => localStorage.setItem("tts_current_job_id", "gone"));
@@ -124,7 +130,9 @@ test("recent jobs are still there after a reload, play, and can be removed", asy
   assert.ok(await page.isVisible("#output-empty"));
 });
 
-test("a recent job that the server has expired is marked as gone (404 faked in the browser)", { expectedErrors: NO_ANSWER }, async ({ page, url }) => {
+test("a recent job that the server has expired is marked as gone (404 faked in the browser)", {
+  expectedErrors: NO_ANSWER,
+}, async ({ page, url }) => {
   await open(page, url);
   await generate(page, QUICK);
   await waitUntilFinished(page, QUICK);

@@ -4,7 +4,7 @@ const WORK_LIMIT_MS = 60_000;
 
 export const QUICK = "The tide went out before dawn.";
 /** Several chunks and a few seconds of work for the test model. */
-export const SLOW = "The tide went out before dawn and left the harbour empty, boats leaning on their keels like sleepers. ".repeat(8).trim();
+export const SLOW = "The tide went out before dawn and left the harbour empty, boats leaning like sleepers. ".repeat(6).trim();
 
 /** Opens the page and waits until a voice can be chosen. */
 export async function open(page, url) {

@@ -19,7 +19,9 @@ test("a job that fails says why and can be tried again", { ownServer: true }, as
   assert.ok(await page.isVisible("#output-empty"));
 });
 
-test("a refused request is quoted beside the button, its field is marked, and the text stays (422 faked in the browser)", { expectedErrors: REFUSED }, async ({ page, url }) => {
+test("a refused request is quoted beside the button, its field is marked, and the text stays (422 faked in the browser)", {
+  expectedErrors: REFUSED,
+}, async ({ page, url }) => {
   await open(page, url);
   await answer(page, "**/tts/enqueue", 422, { detail: "speed_factor must be between 0.25 and 4" });
   await generate(page, QUICK);
@@ -34,7 +36,9 @@ test("a refused request is quoted beside the button, its field is marked, and th
   assert.equal(await page.isVisible("#form-alert"), false);
 });
 
-test("what the server says is shown as text, never as markup (answers faked in the browser)", { expectedErrors: REFUSED }, async ({ page, url }) => {
+test("what the server says is shown as text, never as markup (answers faked in the browser)", {
+  expectedErrors: REFUSED,
+}, async ({ page, url }) => {
   const hostile = "<img src=x onerror=\"document.title='owned'\"><b>bold</b>";
   await amend(page, "**/api/voices", (voices) => voices.map((voice) => ({ ...voice, name: hostile, origin: hostile })));
   await amend(page, "**/api/model-info", (info) => ({ ...info, name: hostile, device: hostile }));
@@ -47,7 +51,9 @@ test("what the server says is shown as text, never as markup (answers faked in t
   assert.equal(await page.title(), "declaim");
 });
 
-test("a server that cannot be reached shows a banner, and trying again brings the page back (refusals faked in the browser)", { expectedErrors: REFUSED }, async ({ page, url }) => {
+test("a server that cannot be reached shows a banner, and trying again brings the page back (refusals faked in the browser)", {
+  expectedErrors: REFUSED,
+}, async ({ page, url }) => {
   await page.goto(url);
   await page.route("**/api/**", (route) => route.abort());
   await page.reload();
@@ -61,7 +67,9 @@ test("a server that cannot be reached shows a banner, and trying again brings th
   assert.equal(await page.isVisible("#banner"), false);
 });
 
-test("a request that reaches nobody keeps the text and says so (refusal faked in the browser)", { expectedErrors: REFUSED }, async ({ page, url }) => {
+test("a request that reaches nobody keeps the text and says so (refusal faked in the browser)", {
+  expectedErrors: REFUSED,
+}, async ({ page, url }) => {
   await open(page, url);
   await page.route("**/tts/enqueue", (route) => route.abort());
   await generate(page, QUICK);

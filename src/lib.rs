@@ -1,3 +1,6 @@
 //! The declaim speech server. Modules stand in import order: each imports only from those above it.
 
+pub mod config;
+pub mod voices;
+
 pub mod speech;

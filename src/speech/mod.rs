@@ -5,6 +5,7 @@
 //! values handed in by the caller.
 
 pub mod model;
+pub mod request;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

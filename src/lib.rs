@@ -1,3 +1,7 @@
 //! The declaim speech server. Modules stand in import order: each imports only from those above it.
 
 pub mod speech;
+
+pub mod jobs;
+
+pub mod app;

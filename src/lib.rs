@@ -4,3 +4,7 @@ pub mod config;
 pub mod voices;
 
 pub mod speech;
+
+pub mod jobs;
+
+pub mod app;

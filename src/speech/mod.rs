@@ -4,8 +4,12 @@
 //! `engine` (the model's own thread) speaks each piece, `stitch` joins them with pauses. Progress and cancellation are
 //! values handed in by the caller.
 
+pub mod chunk;
+pub mod engine;
 pub mod model;
 pub mod request;
+pub mod stitch;
+pub mod tone;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,4 +73,13 @@ impl Cancel {
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// What the model will be given, in order: the request's text read out in words and cut to the model's measure.
+///
+/// The same request and model always give the same plan; a restart relies on it to recognise finished chunks.
+pub fn plan(request: &SpeechRequest, info: &model::ModelInfo) -> Vec<chunk::Chunk> {
+    let limits =
+        chunk::Limits { target: request.chunk_size, cap: info.max_chunk_chars, split: request.split_text };
+    chunk::split(&request.text, limits)
 }

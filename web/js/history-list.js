@@ -1,0 +1,117 @@
+// Shows the recent jobs. Rows are rebuilt only when what they show changed, and keep the focus when they are.
+
+import { byId, element, icon } from "./dom.js";
+import { resultUrl } from "./api.js";
+import { ago, clock } from "./format.js";
+import { isOpen } from "./history.js";
+
+const STATUS_TEXT = {
+  queued: "waiting",
+  failed: "failed",
+  cancelled: "cancelled",
+  expired: "no longer on the server",
+};
+
+/**
+ * @param {object} actions each called with an entry
+ * @param {(id: string) => string} actions.voiceName
+ */
+export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear, voiceName }) {
+  const list = byId("recent-list");
+  const signatures = new Map();
+  byId("recent-clear").addEventListener("click", onClear);
+
+  function metaText(entry, now) {
+    const parts = [voiceName(entry.voice)];
+    if (entry.status === "running") parts.push(`${Math.round(entry.progress ?? 0)} %`);
+    else if (entry.status !== "completed") parts.push(STATUS_TEXT[entry.status] ?? entry.status);
+    if (entry.status === "completed") {
+      if (entry.durationSec !== undefined) parts.push(clock(entry.durationSec));
+      parts.push(entry.format.toUpperCase());
+    }
+    parts.push(ago(entry.createdAt, now));
+    return parts.filter(Boolean).join(" · ");
+  }
+
+  function action(name, label, entry, onClick, ...content) {
+    return element("button", {
+      type: "button",
+      class: "icon-button",
+      "data-action": name,
+      "aria-label": `${label}: ${entry.text}`,
+      title: label,
+      onclick: () => onClick(entry),
+    }, ...content);
+  }
+
+  function row(entry, meta, shown) {
+    const lead = entry.status === "completed"
+      ? action("play", "Play", entry, onPlay, icon("play"))
+      : element("span", { class: "recent-mark", "data-status": entry.status, "aria-hidden": "true" },
+          ...(entry.status === "failed" ? [icon("warning")] : []));
+    const tools = element("div", { class: "recent-tools" });
+    if (entry.status === "completed") {
+      tools.append(element("a", {
+        class: "icon-button",
+        "data-action": "download",
+        href: resultUrl(entry.id),
+        download: true,
+        "aria-label": `Download: ${entry.text}`,
+        title: "Download",
+      }, icon("download")));
+    }
+    if (isOpen(entry)) {
+      if (!shown) {
+        tools.append(element("button", { type: "button", class: "button small", "data-action": "show", "aria-label": `Show: ${entry.text}`, onclick: () => onShow(entry) }, "Show"));
+      }
+      tools.append(action("cancel", "Cancel", entry, onCancel, icon("remove")));
+    } else {
+      tools.append(action("remove", "Remove from this list", entry, onRemove, icon("remove")));
+    }
+    const text = element("p", { class: "recent-text" }, entry.text || "(text not kept)");
+    const facts = element("p", { class: "recent-meta hint" }, meta);
+    if (entry.error) facts.title = entry.error;
+    const item = element("li", { "data-id": entry.id, "data-status": entry.status }, lead, element("div", { class: "recent-body" }, text, facts), tools);
+    if (shown) item.setAttribute("aria-current", "true");
+    return item;
+  }
+
+  /** Where the focus is, as a row number and a control, to find it again after rebuilding. */
+  function focusedControl() {
+    const item = document.activeElement?.closest("#recent-list > li");
+    if (!item) return null;
+    return { id: item.dataset.id, index: [...list.children].indexOf(item), action: document.activeElement.dataset.action };
+  }
+
+  function restoreFocus(focus) {
+    if (!focus || list.contains(document.activeElement)) return;
+    const item = list.querySelector(`li[data-id="${CSS.escape(focus.id)}"]`) ?? list.children[Math.min(focus.index, list.children.length - 1)];
+    const control = item?.querySelector(`[data-action="${focus.action}"]`) ?? item?.querySelector("[data-action]");
+    (control ?? byId("text")).focus();
+  }
+
+  return {
+    /**
+     * @param {import("./history.js").Entry[]} entries
+     * @param {string|null} shownId the job on show above, playing or under way
+     */
+    render(entries, shownId) {
+      const focus = focusedControl();
+      const now = Date.now();
+      const old = new Map([...list.children].map((item) => [item.dataset.id, item]));
+      const items = entries.map((entry) => {
+        const meta = metaText(entry, now);
+        const signature = JSON.stringify([entry, meta, entry.id === shownId]);
+        const kept = old.get(entry.id);
+        if (kept && signatures.get(entry.id) === signature) return kept;
+        signatures.set(entry.id, signature);
+        return row(entry, meta, entry.id === shownId);
+      });
+      // Moving a node drops its focus, so an unchanged list is left alone.
+      if (items.length !== list.children.length || items.some((item, i) => item !== list.children[i])) list.replaceChildren(...items);
+      byId("recent-empty").hidden = entries.length > 0;
+      byId("recent-clear").hidden = entries.every(isOpen);
+      restoreFocus(focus);
+    },
+  };
+}

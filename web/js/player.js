@@ -1,0 +1,144 @@
+// Plays one finished job: a native audio element streams it from the server, a canvas shows its shape and takes clicks.
+// Sound never waits for the drawing.
+
+import { byId, icon, say } from "./dom.js";
+import { resultUrl } from "./api.js";
+import { bytes, clock } from "./format.js";
+import { decode, draw, peaks } from "./waveform.js";
+
+/** Fine enough for the widest canvas; bars are made from these. */
+const RESOLUTION = 1200;
+/** Above this the shape is not worth the memory: the plain bar seeks just as well. */
+const MAX_DRAWN_BYTES = 128e6;
+const KEY_STEP_SECONDS = 5;
+
+/** @param {{audioOf: (id: string, signal: AbortSignal) => Promise<ArrayBuffer>}} parts */
+export function createPlayer({ audioOf }) {
+  const root = byId("player");
+  const audio = byId("audio");
+  const button = byId("play");
+  const wave = byId("wave");
+  const canvas = byId("wave-canvas");
+  const alert = byId("player-alert");
+  let shape = new Float32Array(0);
+  let drawing = new AbortController();
+  let currentId = null;
+
+  const duration = () => (Number.isFinite(audio.duration) ? audio.duration : 0);
+
+  function paint() {
+    const total = duration();
+    draw(canvas, shape, total > 0 ? audio.currentTime / total : 0);
+    byId("player-now").textContent = clock(audio.currentTime);
+    byId("player-duration").textContent = clock(total);
+    wave.setAttribute("aria-valuemax", total.toFixed(1));
+    wave.setAttribute("aria-valuenow", audio.currentTime.toFixed(1));
+    wave.setAttribute("aria-valuetext", `${clock(audio.currentTime)} of ${clock(total)}`);
+    if (!audio.paused) requestAnimationFrame(paint);
+  }
+
+  function showButton() {
+    button.replaceChildren(icon(audio.paused ? "play" : "pause"));
+    button.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
+    paint();
+  }
+
+  async function play() {
+    try {
+      await audio.play();
+    } catch (error) {
+      // Browsers refuse sound before the first click (NotAllowedError), and a newer load interrupts an older play
+      // (AbortError). Both leave a paused player with a button, which says it all.
+      if (error.name !== "NotAllowedError" && error.name !== "AbortError") showLost();
+    }
+  }
+
+  function showLost() {
+    say(alert, "The audio could not be loaded. The server may have removed it, or cannot be reached.");
+  }
+
+  const toggle = () => (audio.paused ? void play() : audio.pause());
+  const seek = (seconds) => {
+    audio.currentTime = Math.min(duration(), Math.max(0, seconds));
+    paint();
+  };
+  const seekTo = (event) => {
+    const box = canvas.getBoundingClientRect();
+    seek(((event.clientX - box.left) / box.width) * duration());
+  };
+
+  button.addEventListener("click", toggle);
+  wave.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    wave.setPointerCapture(event.pointerId);
+    seekTo(event);
+  });
+  wave.addEventListener("pointermove", (event) => {
+    if (wave.hasPointerCapture(event.pointerId)) seekTo(event);
+  });
+  wave.addEventListener("keydown", (event) => {
+    const moves = {
+      ArrowLeft: () => seek(audio.currentTime - KEY_STEP_SECONDS),
+      ArrowDown: () => seek(audio.currentTime - KEY_STEP_SECONDS),
+      ArrowRight: () => seek(audio.currentTime + KEY_STEP_SECONDS),
+      ArrowUp: () => seek(audio.currentTime + KEY_STEP_SECONDS),
+      Home: () => seek(0),
+      End: () => seek(duration()),
+      " ": toggle,
+    };
+    const move = moves[event.key];
+    if (!move || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    move();
+  });
+  for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, showButton);
+  for (const name of ["timeupdate", "durationchange", "seeked"]) audio.addEventListener(name, paint);
+  audio.addEventListener("error", () => {
+    if (currentId !== null) showLost();
+  });
+  document.addEventListener("themechange", paint);
+  new ResizeObserver(paint).observe(canvas);
+
+  async function drawShape(id, signal) {
+    try {
+      const samples = await decode(await audioOf(id, signal));
+      if (signal.aborted) return;
+      shape = peaks(samples, RESOLUTION);
+      wave.dataset.drawn = "true";
+      paint();
+    } catch {
+      // Without a shape the bar still plays and seeks; what keeps the audio from loading is told by the audio element.
+    }
+  }
+
+  return {
+    get currentId() {
+      return currentId;
+    },
+    /** @param {import("./history.js").Entry} entry a finished job; `voiceName` for people */
+    load(entry, { voiceName, autoplay }) {
+      drawing.abort();
+      drawing = new AbortController();
+      currentId = entry.id;
+      shape = new Float32Array(0);
+      delete wave.dataset.drawn;
+      say(alert, null);
+      root.hidden = false;
+      byId("player-text").textContent = entry.text;
+      const facts = [voiceName, entry.format.toUpperCase(), bytes(entry.bytes ?? NaN), entry.seed === undefined ? "" : `seed ${entry.seed}`];
+      byId("player-facts").textContent = facts.filter(Boolean).join(" · ");
+      byId("download").href = resultUrl(entry.id);
+      audio.src = resultUrl(entry.id);
+      showButton();
+      if ((entry.bytes ?? 0) <= MAX_DRAWN_BYTES) void drawShape(entry.id, drawing.signal);
+      if (autoplay) void play();
+    },
+    unload() {
+      drawing.abort();
+      currentId = null;
+      audio.removeAttribute("src");
+      audio.load();
+      root.hidden = true;
+    },
+  };
+}

@@ -1,0 +1,40 @@
+// The model chip in the header and the banner below it: what the server is, and whether it can be used now.
+
+import { byId, element, say } from "./dom.js";
+import { bannerText, modelFacts, modelTitle } from "./server.js";
+
+const SUMMARY = { connecting: "Connecting…", loading: "Loading…", failed: "No model", unreachable: "Offline" };
+
+export function createStatusBar({ onRetry }) {
+  const details = byId("model");
+  const banner = byId("banner");
+  byId("banner-retry").addEventListener("click", onRetry);
+  document.addEventListener("click", (event) => {
+    if (!details.contains(event.target)) details.open = false;
+  });
+
+  return {
+    /** @param {import("./server.js").ServerView} view */
+    render(view) {
+      byId("model-dot").dataset.kind = view.kind;
+      byId("model-summary").textContent = view.kind === "ready" ? modelTitle(view.info) : SUMMARY[view.kind];
+      const facts = modelFacts(view.info);
+      byId("model-facts").replaceChildren(
+        ...(facts.length > 0 ? facts : [["Model", SUMMARY[view.kind] ?? "Unknown"]]).map(([name, value]) =>
+          element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+      );
+      const text = bannerText(view);
+      banner.hidden = text === null;
+      banner.dataset.kind = view.kind;
+      say(byId("banner-text"), text);
+      byId("banner-retry").hidden = view.kind === "loading";
+    },
+    /** Closes the open panel; false when there was none. */
+    close() {
+      if (!details.open) return false;
+      details.open = false;
+      details.querySelector("summary").focus();
+      return true;
+    },
+  };
+}

@@ -7,4 +7,8 @@ pub mod speech;
 
 pub mod jobs;
 
+pub mod http;
+
 pub mod app;
+
+pub mod cli;

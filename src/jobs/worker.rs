@@ -18,6 +18,7 @@ use super::{Jobs, Output, Shared, StoreError, now_ms, with_causes};
 use crate::speech::chunk::Chunk;
 use crate::speech::engine::{Engine, EngineState, OnProgress};
 use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
+use crate::speech::request::voice_id;
 use crate::speech::stitch::{SpokenChunk, StitchError, stitch};
 use crate::speech::{self, Cancel, SpeechRequest};
 
@@ -343,9 +344,12 @@ impl Speaking {
         chunk: &Chunk,
         on_progress: OnProgress,
     ) -> Result<(), Stopped> {
+        // Accepted while the model was loading, it carries the voice as it was asked for.
+        let voice = voice_id(&request.voice, info)
+            .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
         let order = ChunkRequest {
             text: chunk.text.clone(),
-            voice: request.voice.clone(),
+            voice: voice.to_owned(),
             sampling: request.sampling,
             // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
             seed: request.seed.wrapping_add(position.into()),

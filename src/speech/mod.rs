@@ -5,6 +5,7 @@
 //! values handed in by the caller.
 
 pub mod chunk;
+pub mod direct;
 pub mod engine;
 pub mod model;
 pub mod request;

@@ -1,5 +1,6 @@
 //! The seam to the networks: what the server asks of a model, in plain values. The only file that names `chatterbox`.
 
+use super::tone::{Tone, ToneSettings};
 use super::{Cancel, Sampling};
 
 /// A model that speaks one chunk of text at a time. It lives on one thread (`engine`), so it may block and need not be
@@ -90,4 +91,48 @@ impl ModelError {
             Self::Cancelled | Self::UnknownVoice(_) | Self::NothingToSpeak => false,
         }
     }
+}
+
+/// The models that [`load`] knows, best first.
+pub fn names() -> Vec<&'static str> {
+    vec!["tone"]
+}
+
+/// Makes a model ready to speak. Blocks while it reads and uploads weights; call it on the thread that will use it.
+///
+/// `name` is one of [`names`] or `auto`; `device` is `auto`, `cpu`, `gpu` or the name of a graphics API.
+///
+/// # Errors
+/// [`ModelError::NotLoaded`] with the reason, for an unknown name too.
+pub fn load(name: &str, _device: &str) -> Result<Box<dyn SpeechModel>, ModelError> {
+    match name {
+        "tone" => Ok(Box::new(Tone::new(ToneSettings::from_env()))),
+        other => Err(ModelError::NotLoaded(format!(
+            "there is no model {other:?}; the models are {}",
+            names().join(", ")
+        ))),
+    }
+}
+
+/// A device that a model could run on.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DeviceReport {
+    /// As its driver calls it.
+    pub name: String,
+    /// `CPU`, `GPU (Vulkan)`, …
+    pub kind: String,
+    /// Whether this setting takes it.
+    pub chosen: bool,
+    /// Why it is taken, or why not.
+    pub reason: String,
+}
+
+/// The devices found, and what becomes of them under this setting of `tts_engine.device`.
+pub fn devices(_device: &str) -> Vec<DeviceReport> {
+    vec![DeviceReport {
+        name: "CPU".to_owned(),
+        kind: "CPU".to_owned(),
+        chosen: true,
+        reason: "it is the only device of this build".to_owned(),
+    }]
 }

@@ -16,7 +16,7 @@ const EXCERPT: usize = 50;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct JobsArgs {
-    /// Ask the server at this address, such as http://127.0.0.1:8004, instead of reading the data directory
+    /// Ask the server at this address, such as <http://127.0.0.1:8004>, instead of reading the data directory
     #[arg(long, global = true, env = "DECLAIM_URL", value_name = "URL")]
     server: Option<String>,
     /// As JSON, for scripts

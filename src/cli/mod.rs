@@ -28,7 +28,7 @@ Settings can also stand in DATA/config.yaml or in the environment, as DECLAIM_SE
 
 /// A self-hosted speech server: text in, speech out.
 ///
-/// Without a command it serves: open http://127.0.0.1:8004 in a browser, or send text to /tts with curl.
+/// Without a command it serves: open <http://127.0.0.1:8004> in a browser, or send text to /tts with curl.
 #[derive(Debug, Parser)]
 #[command(name = "declaim", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -68,7 +68,7 @@ pub fn run() -> ExitCode {
     let done = match command {
         None => serve::run(&place, top_level),
         Some(Command::Serve(arguments)) => serve::run(&place, arguments),
-        Some(Command::Say(arguments)) => say::run(&place, arguments),
+        Some(Command::Say(arguments)) => say::run(&place, &arguments),
         Some(Command::Voices(arguments)) => voices::run(&place, arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&place, &arguments),

@@ -26,13 +26,11 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn data_dir(&self) -> Result<PathBuf, CliError> {
-        match &self.data {
-            Some(folder) => Ok(folder.clone()),
-            None => {
-                let platform = etcetera::base_strategy::choose_native_strategy().map_err(CliError::NoHome)?;
-                Ok(platform.data_dir().join("declaim"))
-            }
+        if let Some(folder) = &self.data {
+            return Ok(folder.clone());
         }
+        let platform = etcetera::base_strategy::choose_native_strategy().map_err(CliError::NoHome)?;
+        Ok(platform.data_dir().join("declaim"))
     }
 
     /// The settings with these flags on top. Keys that nobody reads are warned about.
@@ -54,7 +52,7 @@ impl Place {
     /// Logs to standard error: what was asked for, else `usual`.
     pub(super) fn start_log(&self, usual: &str) -> Result<(), CliError> {
         let wanted = self.log.as_deref().filter(|level| !level.trim().is_empty()).unwrap_or(usual);
-        let targets: Targets = wanted.parse().map_err(|_| CliError::LogLevel(wanted.to_owned()))?;
+        let targets: Targets = wanted.parse().map_err(|_unreadable| CliError::LogLevel(wanted.to_owned()))?;
         let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)

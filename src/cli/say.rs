@@ -46,7 +46,7 @@ pub(super) struct SayArgs {
     no_normalize: bool,
 }
 
-pub(super) fn run(place: &Place, arguments: SayArgs) -> Result<(), CliError> {
+pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
     let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone()))?;
     let to_stdout = arguments.output == Path::new("-");
@@ -57,7 +57,7 @@ pub(super) fn run(place: &Place, arguments: SayArgs) -> Result<(), CliError> {
     };
     let mut model =
         model::load(&settings.model.name, &settings.tts_engine.device).map_err(CliError::Model)?;
-    let request = SpeechRequest { format, ..draft(&arguments)?.check(&settings, Some(model.info()))? };
+    let request = SpeechRequest { format, ..draft(arguments)?.check(&settings, Some(model.info()))? };
 
     let scratch = Scratch::new()?;
     let spoken_to = scratch.0.join("speech");

@@ -86,7 +86,10 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Json { .. } | Self::BodyUnreadable(_) | Self::NoCloning { .. } => StatusCode::BAD_REQUEST,
-            Self::UnknownJob(_) | Self::AudioGone(_) | Self::NoRoute(_) => StatusCode::NOT_FOUND,
+            Self::UnknownJob(_)
+            | Self::AudioGone(_)
+            | Self::NoRoute(_)
+            | Self::Draft(DraftError::Voice(_)) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::AlreadyFinished { .. } => StatusCode::CONFLICT,
@@ -95,7 +98,6 @@ impl ApiError {
             Self::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
-            Self::Draft(DraftError::Voice(_)) => StatusCode::NOT_FOUND,
             Self::Draft(
                 DraftError::EmptyText | DraftError::TextTooLong { .. } | DraftError::Field { .. },
             )
@@ -156,7 +158,7 @@ impl IntoResponse for ApiError {
 pub(super) async fn log(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if let Some(Cause(error)) = response.extensions().get() {
-        let cause = error.source().map(|source| crate::jobs::with_causes(source));
+        let cause = error.source().map(crate::jobs::with_causes);
         if response.status().is_server_error() {
             tracing::error!(%error, cause, "request failed");
         } else {

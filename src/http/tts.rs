@@ -156,6 +156,7 @@ pub(super) fn timestamp(unix_ms: i64) -> String {
 
 /// What `GET /tts/{id}/status` answers. Times are seconds since the Unix epoch, with fractions.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the field is called `status` in the job-queue guide")]
 pub struct Status {
     job_id: String,
     status: JobStatus,

@@ -40,7 +40,7 @@ impl From<StitchError> for SpeakError {
     fn from(error: StitchError) -> Self {
         match error {
             StitchError::Cancelled => Self::Model(ModelError::Cancelled),
-            other => Self::Stitch(other),
+            broken @ StitchError::Wav(_) => Self::Stitch(broken),
         }
     }
 }

@@ -540,5 +540,4 @@ fn read_status(text: &str) -> Result<JobStatus> {
 }
 
 #[cfg(test)]
-#[path = "store_tests.rs"]
 mod tests;

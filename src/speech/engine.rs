@@ -394,7 +394,9 @@ mod tests {
         let speaker = engine.clone();
         let endless = "a".repeat(100_000);
         let speaking = tokio::spawn(async move {
-            let progress: OnProgress = Arc::new(move |_| drop(started.send(())));
+            let progress: OnProgress = Arc::new(move |_| {
+                let _ = started.send(());
+            });
             speaker.speak(chunk(&endless), Cancel::default(), progress).await
         });
         starts.recv().await.unwrap();

@@ -30,7 +30,7 @@ let server = CONNECTING;
 let voicesOf = null;
 
 startTheme({ button: byId("theme"), storage });
-const player = createPlayer({ audioOf: api.audio });
+const player = createPlayer({ audioOf: api.audio, onChange: renderHistory });
 const compose = createCompose({ storage, onSubmit: (request) => void submit(request) });
 const statusBar = createStatusBar({ onRetry: retryNow });
 const history = createHistory(storage, renderHistory);
@@ -41,7 +41,7 @@ const jobCard = createJobCard({
   announce,
 });
 const historyList = createHistoryList({
-  onPlay: (entry) => play(entry, true),
+  onPlay: (entry) => (player.currentId === entry.id ? player.toggle() : play(entry, true)),
   onShow: (entry) => follow(entry.id, { text: entry.text, predefined_voice_id: entry.voice }),
   onCancel: (entry) => void cancelEntry(entry),
   onRemove: remove,
@@ -54,7 +54,7 @@ function announce(text) {
 }
 
 function renderHistory() {
-  historyList.render(history.entries(), isActive(job) ? job.id : player.currentId);
+  historyList.render(history.entries(), { shownId: isActive(job) ? job.id : player.currentId, playingId: player.playing ? player.currentId : null });
 }
 
 function renderEmpty() {
@@ -106,10 +106,6 @@ function finish() {
 }
 
 function play(entry, autoplay) {
-  if (player.currentId === entry.id && autoplay && !byId("audio").error) {
-    byId("play").click();
-    return;
-  }
   player.load(entry, { voiceName: compose.voiceName(entry.voice), autoplay });
   show();
 }

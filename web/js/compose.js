@@ -67,6 +67,8 @@ export function createCompose({ storage, onSubmit }) {
 
   function showOptions() {
     byId("speed-value").textContent = speedText(Number(speed.value));
+    const filled = (Number(speed.value) - Number(speed.min)) / (Number(speed.max) - Number(speed.min));
+    speed.style.setProperty("--fill", `${filled * 100}%`);
     byId("options-summary").textContent = optionsSummary(values());
   }
 

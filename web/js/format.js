@@ -64,7 +64,7 @@ export function snippet(text, limit) {
   if (characters.length <= limit) return line;
   const head = characters.slice(0, limit - 1).join("");
   const space = head.lastIndexOf(" ");
-  return `${(space > limit * 0.7 ? head.slice(0, space) : head).replace(/[\s,;:.–—-]+$/u, "")}…`;
+  return `${(space > limit * 0.6 ? head.slice(0, space) : head).replace(/[\s,;:.–—-]+$/u, "")}…`;
 }
 
 /** Unicode characters, as the server counts them: an astral character is one, not two. */

@@ -44,9 +44,9 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
     }, ...content);
   }
 
-  function row(entry, meta, shown) {
+  function row(entry, meta, { shown, playing }) {
     const lead = entry.status === "completed"
-      ? action("play", "Play", entry, onPlay, icon("play"))
+      ? action("play", playing ? "Pause" : "Play", entry, onPlay, icon(playing ? "pause" : "play"))
       : element("span", { class: "recent-mark", "data-status": entry.status, "aria-hidden": "true" },
           ...(entry.status === "failed" ? [icon("warning")] : []));
     const tools = element("div", { class: "recent-tools" });
@@ -93,19 +93,21 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
   return {
     /**
      * @param {import("./history.js").Entry[]} entries
-     * @param {string|null} shownId the job on show above, playing or under way
+     * @param {object} above what the card above shows
+     * @param {string|null} above.shownId the job in the player or under way
+     * @param {string|null} above.playingId the job that sounds
      */
-    render(entries, shownId) {
+    render(entries, { shownId, playingId }) {
       const focus = focusedControl();
       const now = Date.now();
       const old = new Map([...list.children].map((item) => [item.dataset.id, item]));
       const items = entries.map((entry) => {
         const meta = metaText(entry, now);
-        const signature = JSON.stringify([entry, meta, entry.id === shownId]);
+        const signature = JSON.stringify([entry, meta, entry.id === shownId, entry.id === playingId]);
         const kept = old.get(entry.id);
         if (kept && signatures.get(entry.id) === signature) return kept;
         signatures.set(entry.id, signature);
-        return row(entry, meta, entry.id === shownId);
+        return row(entry, meta, { shown: entry.id === shownId, playing: entry.id === playingId });
       });
       // Moving a node drops its focus, so an unchanged list is left alone.
       if (items.length !== list.children.length || items.some((item, i) => item !== list.children[i])) list.replaceChildren(...items);

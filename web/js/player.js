@@ -12,8 +12,12 @@ const RESOLUTION = 1200;
 const MAX_DRAWN_BYTES = 128e6;
 const KEY_STEP_SECONDS = 5;
 
-/** @param {{audioOf: (id: string, signal: AbortSignal) => Promise<ArrayBuffer>}} parts */
-export function createPlayer({ audioOf }) {
+/**
+ * @param {object} parts
+ * @param {(id: string, signal: AbortSignal) => Promise<ArrayBuffer>} parts.audioOf the whole file, for drawing it
+ * @param {() => void} parts.onChange playing has become paused, or the other way round
+ */
+export function createPlayer({ audioOf, onChange }) {
   const root = byId("player");
   const audio = byId("audio");
   const button = byId("play");
@@ -41,6 +45,7 @@ export function createPlayer({ audioOf }) {
     button.replaceChildren(icon(audio.paused ? "play" : "pause"));
     button.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
     paint();
+    onChange();
   }
 
   async function play() {
@@ -67,7 +72,7 @@ export function createPlayer({ audioOf }) {
     seek(((event.clientX - box.left) / box.width) * duration());
   };
 
-  button.addEventListener("click", toggle);
+  button.addEventListener("click", () => controls.toggle());
   wave.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     wave.setPointerCapture(event.pointerId);
@@ -84,7 +89,7 @@ export function createPlayer({ audioOf }) {
       ArrowUp: () => seek(audio.currentTime + KEY_STEP_SECONDS),
       Home: () => seek(0),
       End: () => seek(duration()),
-      " ": toggle,
+      " ": () => controls.toggle(),
     };
     const move = moves[event.key];
     if (!move || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -111,9 +116,18 @@ export function createPlayer({ audioOf }) {
     }
   }
 
-  return {
+  const controls = {
     get currentId() {
       return currentId;
+    },
+    get playing() {
+      return !audio.paused;
+    },
+    /** Plays or pauses, as the button does; loads again what could not be loaded before. */
+    toggle() {
+      if (audio.error) audio.load();
+      say(alert, null);
+      toggle();
     },
     /** @param {import("./history.js").Entry} entry a finished job; `voiceName` for people */
     load(entry, { voiceName, autoplay }) {
@@ -141,4 +155,5 @@ export function createPlayer({ audioOf }) {
       root.hidden = true;
     },
   };
+  return controls;
 }

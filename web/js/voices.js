@@ -13,7 +13,8 @@ export function languageName(code) {
 
 /** The line under a voice's name. */
 export function voiceFacts({ gender, language }) {
-  return [gender, language ? languageName(language) : ""].filter(Boolean).join(", ");
+  const facts = [gender, language ? languageName(language) : ""].filter(Boolean).join(", ");
+  return facts.charAt(0).toUpperCase() + facts.slice(1);
 }
 
 /** Which voice is chosen when the list arrives: the one from before if it is still there, else the server's default. */

@@ -3,6 +3,7 @@
 //! A job's row decides every answer. 202 is sent only after the row is committed and synced, so whatever a client was
 //! told to poll survives the death of the server.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::Json;
@@ -65,15 +66,20 @@ pub(super) async fn cancel(State(context): State<Context>, Id(id): Id) -> Result
 /// The newest jobs, newest first, each with its status and text. `?limit=` up to 1000; 50 when it is not said.
 pub(super) async fn list(
     State(context): State<Context>,
-    Query(page): Query<Page>,
+    Query(asked): Query<HashMap<String, String>>,
 ) -> Result<Json<Vec<Status>>, ApiError> {
-    let jobs = context.jobs.list(page.limit.unwrap_or(50).min(1000)).await?;
+    let limit = match asked.get("limit") {
+        None => 50,
+        Some(text) => match text.parse() {
+            Ok(limit @ 1..=1000) => limit,
+            _ => {
+                let found = format!("{text:?}");
+                return Err(DraftError::field("limit", "a whole number from 1 to 1000", found).into());
+            }
+        },
+    };
+    let jobs = context.jobs.list(limit).await?;
     Ok(Json(jobs.iter().map(Status::listed).collect()))
-}
-
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct Page {
-    limit: Option<u32>,
 }
 
 async fn find(context: &Context, id: JobId) -> Result<Job, ApiError> {

@@ -1,3 +1,14 @@
 //! The declaim speech server. Modules stand in import order: each imports only from those above it.
 
+pub mod config;
+pub mod voices;
+
 pub mod speech;
+
+pub mod jobs;
+
+pub mod http;
+
+pub mod app;
+
+pub mod cli;

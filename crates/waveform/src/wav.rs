@@ -56,6 +56,12 @@ pub fn read_from(source: impl Read) -> Result<Recording, WavError> {
     Ok(Recording { samples, sample_rate: spec.sample_rate })
 }
 
+/// How many samples of each channel a file holds, by its head.
+pub fn frames(path: impl AsRef<Path>) -> Result<u64, WavError> {
+    let file = BufReader::new(File::open(path).map_err(WavError::Open)?);
+    Ok(u64::from(WavReader::new(file).map_err(WavError::Read)?.duration()))
+}
+
 /// Writes 32-bit float mono, bit for bit what [`read_from`] gives back. The caller keeps `out`, to sync it.
 pub fn write_f32(out: &mut (impl Write + Seek), samples: &[f32], sample_rate: u32) -> Result<(), WavError> {
     let spec = WavSpec { channels: 1, sample_rate, bits_per_sample: 32, sample_format: SampleFormat::Float };

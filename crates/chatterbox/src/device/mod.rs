@@ -73,6 +73,8 @@ pub enum DeviceError {
     NotFound { wanted: String, found: String },
     #[error("{adapter} could not be started: {cause}")]
     Start { adapter: String, cause: String },
+    #[error("the number of threads is fixed once arithmetic has begun")]
+    Threads(#[source] std::sync::Arc<rayon::ThreadPoolBuildError>),
     #[error("this build of declaim has no GPU support; it was built without the `gpu` feature")]
     NotBuilt,
 }
@@ -193,6 +195,14 @@ impl Adapter {
     pub fn is_real(&self) -> bool {
         self.class != Class::Software && self.class != Class::Other
     }
+}
+
+/// Lets the CPU backend use this many threads. Must come before the first tensor.
+pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| DeviceError::Threads(error.into()))
 }
 
 fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceError> {

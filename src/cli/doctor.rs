@@ -1,0 +1,148 @@
+//! `declaim doctor`: looks at everything a server needs and says, line by line, what is well and what is not.
+
+use std::fs::{self, File, TryLockError};
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Instant;
+
+use super::place::Place;
+use super::serve::model_flags;
+use super::{CliError, say_line};
+use crate::config::Settings;
+use crate::speech::Cancel;
+use crate::speech::model::{self, ChunkRequest, ModelError};
+use crate::speech::request::{default_voice, voice_id};
+
+/// An hour of 16-bit audio at 24 kHz takes 173 MB, and twice that again while its chunks are kept.
+const LITTLE_SPACE: u64 = 1 << 30;
+const NO_SPACE: u64 = 64 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DoctorArgs {
+    /// Model to check [default: the configured one]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Device to check it on [default: the configured one]
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+}
+
+/// What a check found.
+enum Finding {
+    Well(String),
+    /// Works, but somebody should know.
+    Note(String),
+    Bad(String),
+}
+
+pub(super) fn run(place: &Place, arguments: &DoctorArgs) -> Result<(), CliError> {
+    place.start_log("error")?;
+    let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone()))?;
+    let data_dir = place.data_dir()?;
+    say_line(&format!("declaim {}\n", env!("CARGO_PKG_VERSION")));
+    match model::devices(&settings.tts_engine.device) {
+        Ok(devices) => {
+            for device in devices {
+                let mark = if device.chosen { "*" } else { " " };
+                say_line(&format!("{mark} {} ({}): {}", device.name, device.kind, device.reason));
+            }
+        }
+        // The model's check below names the cause.
+        Err(_) => say_line(&format!("! no device for {:?}", settings.tts_engine.device)),
+    }
+    say_line("");
+    let checks = [
+        ("data directory", check_data_dir(&data_dir)),
+        ("server", check_lock(&data_dir)),
+        ("disk", check_disk(&data_dir)),
+        ("port", check_port(&settings)),
+        ("model", check_model(&settings)),
+    ];
+    let mut problems = 0;
+    for (name, finding) in checks {
+        let (mark, text) = match finding {
+            Finding::Well(text) => ("ok  ", text),
+            Finding::Note(text) => ("note", text),
+            Finding::Bad(text) => {
+                problems += 1;
+                ("BAD ", text)
+            }
+        };
+        say_line(&format!("{mark}  {name}: {text}"));
+    }
+    if problems == 0 { Ok(()) } else { Err(CliError::Unwell { problems }) }
+}
+
+fn check_data_dir(folder: &Path) -> Finding {
+    let probe = folder.join("doctor.probe");
+    let tried = fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&probe, "x"))
+        .and_then(|()| fs::remove_file(&probe));
+    match tried {
+        Ok(()) => Finding::Well(format!("{} can be written", folder.display())),
+        Err(error) => Finding::Bad(format!("{} cannot be written: {error}", folder.display())),
+    }
+}
+
+fn check_lock(folder: &Path) -> Finding {
+    let Ok(lock) = File::open(folder.join("lock")) else {
+        return Finding::Well("none has run on this data directory yet".to_owned());
+    };
+    match lock.try_lock() {
+        Ok(()) => Finding::Well("none is running on this data directory".to_owned()),
+        Err(TryLockError::WouldBlock) => Finding::Note("one is running on this data directory".to_owned()),
+        Err(TryLockError::Error(error)) => Finding::Bad(format!("the lock file cannot be used: {error}")),
+    }
+}
+
+fn check_disk(folder: &Path) -> Finding {
+    match fs4::available_space(folder) {
+        Ok(bytes) if bytes < NO_SPACE => Finding::Bad(format!("only {} MB are free", bytes >> 20)),
+        Ok(bytes) if bytes < LITTLE_SPACE => Finding::Note(format!("only {} MB are free", bytes >> 20)),
+        Ok(bytes) => Finding::Well(format!("{} GB are free", bytes >> 30)),
+        Err(error) => Finding::Note(format!("its free space is unknown: {error}")),
+    }
+}
+
+fn check_port(settings: &Settings) -> Finding {
+    let server = &settings.server;
+    match TcpListener::bind((server.host.as_str(), server.port)) {
+        Ok(_listener) => Finding::Well(format!("{}:{} is free", server.host, server.port)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Finding::Note(format!("{}:{} is in use, perhaps by a running declaim", server.host, server.port))
+        }
+        Err(error) => Finding::Bad(format!("cannot listen on {}:{}: {error}", server.host, server.port)),
+    }
+}
+
+fn check_model(settings: &Settings) -> Finding {
+    let started = Instant::now();
+    let mut model = match model::load(&settings.model.name, &settings.tts_engine.device) {
+        Ok(model) => model,
+        Err(error) => return Finding::Bad(error.to_string()),
+    };
+    let loading = started.elapsed();
+    let info = model.info().clone();
+    let voice = default_voice(settings, &info).to_owned();
+    let chunk = ChunkRequest {
+        text: "One, two, three.".to_owned(),
+        voice: voice.clone(),
+        sampling: <_>::default(),
+        seed: 1,
+    };
+    let spoken = model.speak(&chunk, &Cancel::default(), &mut |_share| {});
+    let summary =
+        format!("{} on {} ({}), loaded in {loading:.1?}", info.name, info.device, info.device_reason);
+    let configured = settings.tts_engine.default_voice_id.as_deref();
+    match spoken {
+        Ok(samples) if samples.iter().all(|sample| *sample == 0.0) => {
+            Finding::Bad(format!("{summary}, but it is silent"))
+        }
+        Ok(_) if configured.is_some_and(|wanted| voice_id(wanted, &info).is_err()) => Finding::Note(format!(
+            "{summary}, speaks; but it has no voice {:?} (tts_engine.default_voice_id), so {voice} stands in",
+            configured.unwrap_or_default(),
+        )),
+        Ok(_) => Finding::Well(format!("{summary}, speaks")),
+        Err(error) => Finding::Bad(format!("{summary}, but it cannot speak: {error}")),
+    }
+}

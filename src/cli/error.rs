@@ -1,0 +1,157 @@
+//! What can go wrong on the command line: the sentence, the hint, the exit code.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::app::AppError;
+use crate::config::ConfigError;
+use crate::jobs::{JobStatus, OpenError, StoreError};
+use crate::speech::direct::SpeakError;
+use crate::speech::model::ModelError;
+use crate::speech::request::DraftError;
+use crate::voices::UnknownVoice;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the home directory of this user is unknown")]
+    NoHome(#[source] etcetera::HomeDirError),
+    #[error("the log level {0:?} cannot be read")]
+    LogLevel(String),
+
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error("the address {address} is in use by another program, or by another declaim")]
+    AddressInUse { address: String },
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the server stopped working")]
+    Serve(#[source] io::Error),
+
+    #[error(transparent)]
+    Draft(DraftError),
+    #[error(transparent)]
+    Voice(UnknownVoice),
+    #[error("{found:?} has the extension of no audio format that declaim writes")]
+    Extension { found: PathBuf },
+    #[error("the model cannot be used")]
+    Model(#[source] ModelError),
+    #[error("interrupted")]
+    Interrupted,
+    #[error("the text could not be spoken")]
+    Speak(#[source] SpeakError),
+
+    #[error("there are no jobs in {}, no server has run there", .0.display())]
+    NoJobs(PathBuf),
+    #[error("there is no job {0:?}")]
+    UnknownJob(String),
+    #[error("job {id} has already ended as {status}")]
+    AlreadyFinished { id: String, status: JobStatus },
+    #[error("cannot open the jobs")]
+    Open(#[from] OpenError),
+    #[error("cannot use the job table")]
+    Store(#[from] StoreError),
+    #[error("the server at {url} cannot be reached")]
+    Unreachable {
+        url: String,
+        #[source]
+        source: Box<ureq::Error>,
+    },
+    #[error("the server says: {0}")]
+    Refused(String),
+
+    #[error("{0}")]
+    Usage(String),
+    #[error("{problems} of the checks failed")]
+    Unwell { problems: usize },
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot start the threads of the program")]
+    Runtime(#[source] io::Error),
+}
+
+impl From<DraftError> for CliError {
+    fn from(error: DraftError) -> Self {
+        match error {
+            // Its sentence without the name of a field that the command line does not have.
+            DraftError::Voice(unknown) => Self::Voice(unknown),
+            other => Self::Draft(other),
+        }
+    }
+}
+
+impl CliError {
+    /// What to do about it, where that is not in the sentence.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Config(_) => {
+                Some("the file was not changed; every key stands with its meaning in config.yaml")
+            }
+            Self::NoHome(_) => Some("say where to keep data with --data DIR or DECLAIM_DATA"),
+            Self::LogLevel(_) => Some("use error, warn, info, debug, trace, or pairs such as declaim=debug"),
+            Self::AddressInUse { .. } => Some(
+                "choose another port with --port, 0 for any free one; `declaim jobs list` asks a running server",
+            ),
+            Self::Listen { .. } => {
+                Some("server.host must be an address of this machine; ports below 1024 need privileges")
+            }
+            Self::Extension { .. } => Some("end the name in .wav or .flac, or say --format"),
+            Self::NoJobs(_) | Self::Open(_) => Some("say which directory with --data DIR"),
+            Self::Unreachable { .. } => Some("is it running? the address is that of its ready line"),
+            Self::Model(_) => Some("`declaim doctor` says which models and devices there are"),
+            Self::App(_)
+            | Self::Serve(_)
+            | Self::Draft(_)
+            | Self::Voice(_)
+            | Self::Usage(_)
+            | Self::Interrupted
+            | Self::Speak(_)
+            | Self::UnknownJob(_)
+            | Self::AlreadyFinished { .. }
+            | Self::Store(_)
+            | Self::Refused(_)
+            | Self::Unwell { .. }
+            | Self::File { .. }
+            | Self::Runtime(_) => None,
+        }
+    }
+
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::NoHome(_)
+            | Self::LogLevel(_)
+            | Self::Draft(_)
+            | Self::Voice(_)
+            | Self::Usage(_)
+            | Self::Extension { .. } => 2,
+            Self::Interrupted => 130,
+            Self::App(_)
+            | Self::AddressInUse { .. }
+            | Self::Listen { .. }
+            | Self::Serve(_)
+            | Self::Model(_)
+            | Self::Speak(_)
+            | Self::NoJobs(_)
+            | Self::UnknownJob(_)
+            | Self::AlreadyFinished { .. }
+            | Self::Open(_)
+            | Self::Store(_)
+            | Self::Unreachable { .. }
+            | Self::Refused(_)
+            | Self::Unwell { .. }
+            | Self::File { .. }
+            | Self::Runtime(_) => 1,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Where data and settings come from, and how much is logged: the flags that every command shares.
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+use serde_json::Value;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::CliError;
+use crate::config::{self, Settings, Sources};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// Directory for jobs, audio and config.yaml [default: this platform's data directory, as ~/.local/share/declaim]
+    #[arg(long, global = true, env = "DECLAIM_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Settings file [default: DATA/config.yaml, if there is one]
+    #[arg(long, global = true, env = "DECLAIM_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, trace, or pairs such as declaim=debug
+    #[arg(long, global = true, env = "DECLAIM_LOG", value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+impl Place {
+    pub(super) fn data_dir(&self) -> Result<PathBuf, CliError> {
+        if let Some(folder) = &self.data {
+            return Ok(folder.clone());
+        }
+        let platform = etcetera::base_strategy::choose_native_strategy().map_err(CliError::NoHome)?;
+        Ok(platform.data_dir().join("declaim"))
+    }
+
+    /// The settings with these flags on top. Keys that nobody reads are warned about.
+    pub(super) fn settings(&self, flags: Vec<(&'static str, Value)>) -> Result<Settings, CliError> {
+        let in_data =
+            self.data_dir().ok().map(|folder| folder.join("config.yaml")).filter(|file| file.is_file());
+        let file = self.config.clone().or(in_data);
+        // A variable that is not Unicode is none of ours.
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let (settings, unknown) = config::load(&Sources { file: file.as_deref(), environment, flags })?;
+        for key in unknown {
+            tracing::warn!("{key}");
+        }
+        Ok(settings)
+    }
+
+    /// Logs to standard error: what was asked for, else `usual`.
+    pub(super) fn start_log(&self, usual: &str) -> Result<(), CliError> {
+        let wanted = self.log.as_deref().filter(|level| !level.trim().is_empty()).unwrap_or(usual);
+        let targets: Targets = wanted.parse().map_err(|_unreadable| CliError::LogLevel(wanted.to_owned()))?;
+        let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(colours)
+            .with_target(false);
+        tracing_subscriber::registry().with(targets).with(lines).init();
+        Ok(())
+    }
+}

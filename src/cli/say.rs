@@ -1,0 +1,173 @@
+//! `declaim say`: text into a file, on this machine, without a server or a queue.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::place::Place;
+use super::serve::model_flags;
+use super::signals::cancel_on_signal;
+use super::{CliError, tell};
+use crate::speech::direct::{self, SpeakError};
+use crate::speech::model::{self, ModelError};
+use crate::speech::request::Draft;
+use crate::speech::{AudioFormat, Cancel, SpeechRequest};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SayArgs {
+    /// What to say; - reads it from standard input
+    text: String,
+    /// File to write, - for standard output; its extension chooses the format
+    #[arg(short, long, value_name = "FILE", default_value = "speech.wav")]
+    output: PathBuf,
+    /// Voice, by id or name; `declaim voices` lists them
+    #[arg(long, value_name = "NAME")]
+    voice: Option<String>,
+    /// Model to speak with [default: the configured one]
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Device to run it on [default: the configured one]
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+    /// Number that repeats a take; 0 draws one
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    seed: Option<i64>,
+    /// Tempo, 0.25 to 4; the pitch stays
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    speed: Option<f64>,
+    /// wav or flac [default: what the file's extension says]
+    #[arg(long, value_name = "NAME")]
+    format: Option<String>,
+    /// Say the text as it is written, without reading numbers and symbols out
+    #[arg(long)]
+    no_normalize: bool,
+}
+
+pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
+    place.start_log("warn")?;
+    let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone()))?;
+    let to_stdout = arguments.output == Path::new("-");
+    let format = match &arguments.format {
+        Some(name) => name.parse()?,
+        None if to_stdout => settings.audio_output.format.into(),
+        None => format_of(&arguments.output)?,
+    };
+    let mut model =
+        model::load(&settings.model.name, &settings.tts_engine.device).map_err(CliError::Model)?;
+    let request = SpeechRequest { format, ..draft(arguments)?.check(&settings, Some(model.info()))? };
+
+    let scratch = Scratch::new()?;
+    let spoken_to = scratch.0.join("speech");
+    let out = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&spoken_to)
+        .map_err(|source| CliError::File { doing: "create", path: spoken_to.clone(), source })?;
+    let cancel = Cancel::default();
+    cancel_on_signal(cancel.clone());
+    let bar = progress_bar();
+    let started = Instant::now();
+    let spoken = direct::speak(model.as_mut(), &request, &scratch.0, out, &cancel, &mut |progress| {
+        bar.set_position((progress.share * 1000.0) as u64);
+        if progress.total_chunks > 1 {
+            bar.set_message(format!("chunk {} of {}", progress.chunk, progress.total_chunks));
+        }
+    });
+    bar.finish_and_clear();
+    let duration_ms = spoken.map_err(|error| match error {
+        SpeakError::Model(ModelError::Cancelled) => CliError::Interrupted,
+        other => CliError::Speak(other),
+    })?;
+    let elapsed = started.elapsed().as_secs_f64();
+    deliver(&spoken_to, &arguments.output, to_stdout)?;
+
+    let seconds = duration_ms as f64 / 1000.0;
+    let target =
+        if to_stdout { "standard output".to_owned() } else { arguments.output.display().to_string() };
+    tell(&format!(
+        "{target}: {seconds:.2} s of audio in {elapsed:.2} s, real-time factor {:.3} (model {}, voice {}, seed {})",
+        elapsed / seconds.max(0.001),
+        model.info().name,
+        request.voice,
+        request.seed,
+    ));
+    Ok(())
+}
+
+fn draft(arguments: &SayArgs) -> Result<Draft, CliError> {
+    let text = if arguments.text == "-" {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map_err(|source| CliError::File {
+            doing: "read",
+            path: PathBuf::from("standard input"),
+            source,
+        })?;
+        text
+    } else {
+        arguments.text.clone()
+    };
+    Ok(Draft {
+        text,
+        voice: arguments.voice.clone(),
+        seed: arguments.seed,
+        speed: arguments.speed,
+        normalize: arguments.no_normalize.then_some(false),
+        ..Draft::default()
+    })
+}
+
+fn format_of(path: &Path) -> Result<AudioFormat, CliError> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    extension.parse().map_err(|_unknown| CliError::Extension { found: path.to_owned() })
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new(1000);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// The finished speech to where it was wanted; a file that was there before stays whole until the new one is.
+fn deliver(from: &Path, to: &Path, to_stdout: bool) -> Result<(), CliError> {
+    let failed = |source| CliError::File { doing: "write", path: to.to_owned(), source };
+    if to_stdout {
+        let mut speech = File::open(from).map_err(failed)?;
+        io::copy(&mut speech, &mut io::stdout().lock()).map_err(failed)?;
+        return Ok(());
+    }
+    let mut aside = to.as_os_str().to_owned();
+    aside.push(".part");
+    // Another disk than that of the temporary files is usual, so it is copied, then renamed.
+    let moved = fs::copy(from, &aside).and_then(|_bytes| fs::rename(&aside, to));
+    moved.map_err(|source| {
+        // Nothing was there before; nothing to keep.
+        let _ = fs::remove_file(&aside);
+        failed(source)
+    })
+}
+
+/// A folder for the chunks, removed with everything in it at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, CliError> {
+        let nanos = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos());
+        let path = std::env::temp_dir().join(format!("declaim-say-{}-{nanos}", std::process::id()));
+        let created = fs::create_dir(&path);
+        created.map_err(|source| CliError::File { doing: "create", path: path.clone(), source })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,132 @@
+//! `declaim serve`: opens the parts, says where it listens, and stops in order when it is told to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::place::Place;
+use super::signals::stop_signal;
+use super::{CliError, say_line};
+use crate::app::{App, AppSettings};
+use crate::config::Settings;
+use crate::http::{self, Context};
+use crate::jobs::QueueSettings;
+use crate::speech::engine::{Engine, EngineState};
+use crate::speech::model;
+
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+pub(super) struct ServeArgs {
+    /// Address to listen on; 0.0.0.0 serves the whole network [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) host: Option<String>,
+    /// TCP port, 0 for any free one [default: 8004]
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) port: Option<u16>,
+    /// Model to speak with [default: auto, the best installed one]
+    #[arg(long, value_name = "NAME")]
+    pub(super) model: Option<String>,
+    /// Device to run it on: auto, cpu, gpu, or a graphics API such as vulkan [default: auto]
+    #[arg(long, value_name = "NAME")]
+    pub(super) device: Option<String>,
+}
+
+impl ServeArgs {
+    fn flags(self) -> Vec<(&'static str, Value)> {
+        let given = [
+            ("server.host", self.host.map(Value::from)),
+            ("server.port", self.port.map(Value::from)),
+            ("model.name", self.model.map(Value::from)),
+            ("tts_engine.device", self.device.map(Value::from)),
+        ];
+        given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+}
+
+pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
+    place.start_log("info")?;
+    let settings = place.settings(arguments.flags())?;
+    let data_dir = place.data_dir()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    runtime.block_on(async {
+        // Before anything is touched: a server that cannot be reached must not take up jobs.
+        let listener = listen(&settings).await?;
+        let address = listener.local_addr().map_err(CliError::Serve)?;
+        let url = format!("http://{address}");
+        let (name, device) = (settings.model.name.clone(), settings.tts_engine.device.clone());
+        let app = App::open(AppSettings {
+            data_dir: data_dir.clone(),
+            queue: queue_settings(&settings),
+            load: Box::new(move || model::load(&name, &device)),
+        })
+        .await?;
+        tracing::info!(data = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "started");
+        say_line(&format!("listening on {url}"));
+        let announcing = tokio::spawn(announce(app.engine.clone(), public_url(address)));
+
+        let bound = settings.server.shutdown;
+        let context = Context::new(app.jobs.clone(), app.engine.clone(), Arc::new(settings));
+        let served = http::serve(listener, context, async {
+            stop_signal().await;
+            tracing::info!("stopping");
+        })
+        .await;
+        announcing.abort();
+        app.shutdown(bound).await;
+        tracing::info!("stopped");
+        served.map_err(CliError::Serve)
+    })
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener, CliError> {
+    let server = &settings.server;
+    TcpListener::bind((server.host.as_str(), server.port)).await.map_err(|source| {
+        let address = format!("{}:{}", server.host, server.port);
+        match source.kind() {
+            io::ErrorKind::AddrInUse => CliError::AddressInUse { address },
+            _ => CliError::Listen { address, source },
+        }
+    })
+}
+
+/// Says that it is ready, once, when the model is. Until then jobs are accepted and wait.
+async fn announce(engine: Engine, url: String) {
+    let mut state = engine.state();
+    let ready = state.wait_for(|state| matches!(state, EngineState::Ready(_))).await;
+    if let Ok(state) = ready
+        && let EngineState::Ready(info) = &*state
+    {
+        tracing::info!(model = info.name, device = info.device, reason = info.device_reason, "model loaded");
+        say_line(&format!("declaim is ready: {url} (model {}, {})", info.name, info.device));
+    }
+}
+
+/// An address that a browser on this machine can open: 0.0.0.0 is none.
+fn public_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
+pub(super) fn queue_settings(settings: &Settings) -> QueueSettings {
+    QueueSettings {
+        max_retries: settings.job_queue.max_retries,
+        job_ttl: settings.job_queue.job_ttl,
+        cleanup_interval: settings.job_queue.cleanup_interval,
+        // At most a million by its range.
+        max_queued: settings.limits.max_queued_jobs as u32,
+    }
+}
+
+/// The model and device that a command without a server uses.
+pub(super) fn model_flags(model: Option<String>, device: Option<String>) -> Vec<(&'static str, Value)> {
+    let mut flags = Vec::new();
+    flags.extend(model.map(|name| ("model.name", json!(name))));
+    flags.extend(device.map(|name| ("tts_engine.device", json!(name))));
+    flags
+}

@@ -1,0 +1,169 @@
+//! Everything that can go wrong with a request, the status of each, and the one shape in which it is told.
+//!
+//! `Display` is the sentence for the client: what is wrong and what to do. Causes that the client cannot act on are the
+//! error's source; they go to the log, once, by [`log`], which runs inside the request's span.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
+use crate::speech::request::DraftError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("Job not found: there is no job {0:?}. It was never accepted here, or its time to live is over.")]
+    UnknownJob(String),
+    #[error("Job {id} is still {status}; fetch the result once {status_url} says completed.", status_url = format_args!("/tts/{id}/status"))]
+    NotYet { id: JobId, status: JobStatus },
+    #[error("Job {0} was cancelled, so it has no audio.")]
+    Cancelled(JobId),
+    #[error("Job {id} failed: {cause}")]
+    Failed { id: JobId, cause: String },
+    #[error("The audio of job {0} is no longer on disk; send the request again.")]
+    AudioGone(JobId),
+    #[error("Job {id} has already ended as {status} and cannot be cancelled.")]
+    AlreadyFinished { id: JobId, status: JobStatus },
+
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    #[error("The body is not valid JSON: line {line}, column {column}: {problem}")]
+    Json { line: usize, column: usize, problem: String },
+    #[error("The body must be a JSON object such as {{\"text\": \"Hello\"}}, found {0}.")]
+    NotAnObject(&'static str),
+    #[error("The body must be JSON; send the header Content-Type: application/json{}.", found.as_ref().map(|found| format!(" instead of {found}")).unwrap_or_default())]
+    NotJson { found: Option<String> },
+    #[error("The body is larger than {limit} bytes; split the text, or raise limits.max_body_bytes.")]
+    BodyTooLarge { limit: usize },
+    #[error("The body could not be read.")]
+    BodyUnreadable(#[source] axum::Error),
+    #[error("The request was not received completely in time; send it again.")]
+    TooSlow,
+    #[error(
+        "voice_mode \"clone\" is not possible: the model {model} has fixed voices only. Send voice_mode \"predefined\"."
+    )]
+    NoCloning { model: String },
+    #[error("The range lies outside the file of {size} bytes.")]
+    Range { size: u64 },
+
+    #[error("The queue is full: {limit} jobs are waiting. Try again later.")]
+    QueueFull { limit: u32 },
+    #[error("{limit} clients are waiting for speech already. Try again later, or use POST /tts/enqueue.")]
+    TooManyWaiting { limit: usize },
+    #[error("The speech is not finished yet. Job {0} goes on: fetch /tts/{0}/result later.")]
+    WaitedTooLong(JobId),
+    #[error("The server is stopping. Job {0} goes on after its restart: fetch /tts/{0}/result then.")]
+    Stopping(JobId),
+    #[error("The model is still loading. Try again in a moment.")]
+    ModelLoading,
+    #[error("The model could not be loaded: {0}")]
+    ModelFailed(String),
+
+    #[error(
+        "This server answers to localhost only, not to {0:?}. To allow that name, add it to server.allowed_hosts."
+    )]
+    ForeignHost(String),
+    #[error("There is nothing at {0}.")]
+    NoRoute(String),
+    #[error("{0} is not possible here; the header Allow says what is.")]
+    Method(String),
+
+    #[error("The job table cannot be used; the server's log says why.")]
+    Store(#[from] StoreError),
+    #[error("The audio file cannot be read; the server's log says why.")]
+    File(#[source] std::io::Error),
+    #[error("The server made a mistake; its log says which.")]
+    Bug,
+}
+
+impl ApiError {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Json { .. } | Self::BodyUnreadable(_) | Self::NoCloning { .. } => StatusCode::BAD_REQUEST,
+            Self::UnknownJob(_)
+            | Self::AudioGone(_)
+            | Self::NoRoute(_)
+            | Self::Draft(DraftError::Voice(_)) => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::AlreadyFinished { .. } => StatusCode::CONFLICT,
+            Self::Cancelled(_) => StatusCode::GONE,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::Draft(
+                DraftError::EmptyText | DraftError::TextTooLong { .. } | DraftError::Field { .. },
+            )
+            | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotYet { .. } => StatusCode::TOO_EARLY,
+            Self::QueueFull { .. } | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Failed { .. } | Self::Store(_) | Self::File(_) | Self::Bug => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Self::ModelLoading | Self::ModelFailed(_) | Self::Stopping(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::WaitedTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// Seconds after which trying again can help.
+    fn retry_after(&self) -> Option<u16> {
+        match self {
+            Self::NotYet { .. } | Self::ModelLoading => Some(1),
+            Self::QueueFull { .. }
+            | Self::TooManyWaiting { .. }
+            | Self::ModelFailed(_)
+            | Self::Stopping(_) => Some(10),
+            _ => None,
+        }
+    }
+}
+
+impl From<EnqueueError> for ApiError {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::QueueFull { limit } => Self::QueueFull { limit },
+            EnqueueError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Carries the error from where it became a response to where it is logged.
+#[derive(Clone)]
+struct Cause(Arc<ApiError>);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), Json(json!({ "detail": self.to_string() }))).into_response();
+        if let Some(seconds) = self.retry_after() {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Self::Range { size } = self
+            && let Ok(range) = HeaderValue::try_from(format!("bytes */{size}"))
+        {
+            response.headers_mut().insert(header::CONTENT_RANGE, range);
+        }
+        response.extensions_mut().insert(Cause(Arc::new(self)));
+        response
+    }
+}
+
+/// Logs what went wrong on our side with its causes, and refusals in debug.
+pub(super) async fn log(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(Cause(error)) = response.extensions().get() {
+        let cause = error.source().map(crate::jobs::with_causes);
+        if response.status().is_server_error() {
+            tracing::error!(%error, cause, "request failed");
+        } else {
+            tracing::debug!(%error, cause, "request refused");
+        }
+    }
+    response
+}

@@ -1,0 +1,186 @@
+//! Bodies and ids, with our words for what is wrong with them.
+//!
+//! A body is read as a JSON object first and field by field after that, so that a syntax error is told with line and
+//! column, and a wrong field with its name and what it must be, rather than in the vocabulary of a parser.
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde_json::{Map, Value};
+
+use super::Context;
+use super::error::ApiError;
+use crate::jobs::JobId;
+use crate::speech::request::DraftError;
+
+/// Longest piece of a wrong value that an error repeats, in characters.
+const MAX_ECHO: usize = 60;
+
+/// A JSON object whose fields are taken one by one. Fields that nobody takes are ignored; `null` is "not said".
+#[derive(Debug)]
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, DraftError> {
+        self.read(name, "a text", |value| value.as_str().map(str::to_owned))
+    }
+
+    pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, DraftError> {
+        self.read(name, "true or false", Value::as_bool)
+    }
+
+    pub(super) fn number(&self, name: &'static str) -> Result<Option<f64>, DraftError> {
+        self.read(name, "a number", Value::as_f64)
+    }
+
+    /// Accepts `3.0`, as clients in languages without integers send it.
+    pub(super) fn whole(&self, name: &'static str) -> Result<Option<i64>, DraftError> {
+        // Up to 2^53 a float is exactly the integer that was meant.
+        let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
+        self.read(name, "a whole number", |value| {
+            value.as_i64().or_else(|| value.as_f64().and_then(from_float))
+        })
+    }
+
+    fn read<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, DraftError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                read(value).map(Some).ok_or_else(|| DraftError::field(name, expected, echo(value)))
+            }
+        }
+    }
+}
+
+impl FromRequest<Context> for Fields {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, context: &Context) -> Result<Self, ApiError> {
+        require_json(request.headers())?;
+        let limit = context.settings.limits.max_body_bytes;
+        let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64)
+        {
+            return Err(ApiError::BodyTooLarge { limit });
+        }
+        let body = axum::body::to_bytes(request.into_body(), limit);
+        let bytes = tokio::time::timeout(context.settings.limits.request_timeout, body)
+            .await
+            .map_err(|_elapsed| ApiError::TooSlow)?
+            .map_err(|error| {
+                let too_large = std::error::Error::source(&error)
+                    .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+                if too_large { ApiError::BodyTooLarge { limit } } else { ApiError::BodyUnreadable(error) }
+            })?;
+        parse(&bytes)
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let found = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let essence = found.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json")
+        || (essence.len() > 5 && essence[..].to_ascii_lowercase().ends_with("+json"));
+    if is_json { Ok(()) } else { Err(ApiError::NotJson { found: found.map(std::borrow::Cow::into_owned) }) }
+}
+
+fn parse(bytes: &[u8]) -> Result<Fields, ApiError> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        let text = error.to_string();
+        // The place is a part of the sentence already.
+        let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
+        ApiError::Json { line: error.line(), column: error.column(), problem }
+    })?;
+    match value {
+        Value::Object(fields) => Ok(Fields(fields)),
+        Value::Array(_) => Err(ApiError::NotAnObject("a list")),
+        Value::String(_) => Err(ApiError::NotAnObject("a text")),
+        Value::Number(_) => Err(ApiError::NotAnObject("a number")),
+        Value::Bool(_) => Err(ApiError::NotAnObject("true or false")),
+        Value::Null => Err(ApiError::NotAnObject("null")),
+    }
+}
+
+fn echo(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(MAX_ECHO) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// The `{id}` of a path. What is no UUID is no job either.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Id(pub(super) JobId);
+
+impl FromRequestParts<Context> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, ApiError> {
+        let Ok(Path(text)) = Path::<String>::from_request_parts(parts, context).await else {
+            // Not even UTF-8.
+            return Err(ApiError::UnknownJob(parts.uri.path().to_owned()));
+        };
+        text.parse().map(Self).map_err(|_no_uuid| ApiError::UnknownJob(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(json: &str) -> Fields {
+        parse(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn null_and_absent_fields_are_not_said() {
+        let fields = fields(r#"{"text": null}"#);
+        assert_eq!(fields.text("text"), Ok(None));
+        assert_eq!(fields.whole("seed"), Ok(None));
+    }
+
+    #[test]
+    fn whole_numbers_may_be_written_as_floats_but_not_have_fractions() {
+        let fields = fields(r#"{"a": 3, "b": 3.0, "c": 3.5, "d": "3", "e": 1e300}"#);
+        assert_eq!(fields.whole("a"), Ok(Some(3)));
+        assert_eq!(fields.whole("b"), Ok(Some(3)));
+        for name in ["c", "d", "e"] {
+            let error = fields.whole(name).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name} must be a whole number, found")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_is_told_with_line_and_column_and_said_once() {
+        let error = parse(b"{\"text\":\n  oops}").unwrap_err().to_string();
+        assert_eq!(error, "The body is not valid JSON: line 2, column 3: expected value");
+    }
+
+    #[test]
+    fn long_wrong_values_are_not_repeated_whole() {
+        let fields = fields(&format!(r#"{{"seed": "{}"}}"#, "ä".repeat(5000)));
+        let error = fields.whole("seed").unwrap_err().to_string();
+        assert!(error.chars().count() < 150, "{error}");
+    }
+
+    #[test]
+    fn content_types_other_than_json_are_refused_by_name() {
+        for (value, ok) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/vnd.api+json", true),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value.parse().unwrap())]);
+            assert_eq!(require_json(&headers).is_ok(), ok, "{value:?}");
+        }
+        assert!(require_json(&HeaderMap::new()).is_err());
+    }
+}

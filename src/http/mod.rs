@@ -1,0 +1,165 @@
+//! Requests in, rows and files out. Knows the queue and the model's description, never the worker.
+//!
+//! The router is a plain function of its context; listener and stop signal are arguments. So tests run the very server
+//! that users run, on a port of their own.
+
+mod error;
+mod extract;
+mod files;
+mod guard;
+mod speak;
+mod system;
+mod tts;
+mod ui;
+mod voices;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::config::Settings;
+use crate::jobs::Jobs;
+use crate::speech::engine::{Engine, EngineState};
+use crate::speech::model::ModelInfo;
+pub use error::ApiError;
+pub use tts::Status;
+
+/// What handlers work with.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub jobs: Jobs,
+    pub engine: Engine,
+    pub settings: Arc<Settings>,
+    /// A permit per client that waits for `POST /tts`.
+    waiting: Arc<Semaphore>,
+    /// Set when those clients must be sent away.
+    stopping: CancellationToken,
+}
+
+impl Context {
+    pub fn new(jobs: Jobs, engine: Engine, settings: Arc<Settings>) -> Self {
+        let waiting = Arc::new(Semaphore::new(settings.limits.max_waiting_requests));
+        Self { jobs, engine, settings, waiting, stopping: CancellationToken::new() }
+    }
+
+    /// The model, or `None` if it is still loading after `patience`.
+    ///
+    /// # Errors
+    /// [`ApiError::ModelFailed`] with the cause.
+    async fn model_within(&self, patience: Duration) -> Result<Option<Arc<ModelInfo>>, ApiError> {
+        let mut state = self.engine.state();
+        let settled = state.wait_for(|state| !matches!(state, EngineState::Loading));
+        // Elapsing and a stopped engine both leave the last state to read.
+        let _ = tokio::time::timeout(patience, settled).await;
+        let state = state.borrow();
+        match &*state {
+            EngineState::Loading => Ok(None),
+            EngineState::Ready(info) => Ok(Some(Arc::clone(info))),
+            EngineState::Failed(cause) => Err(ApiError::ModelFailed(cause.clone())),
+        }
+    }
+}
+
+/// Every route, on one screen.
+pub fn router(context: Context) -> Router {
+    let bounded = Router::new()
+        .route("/", get(ui::index))
+        .route("/assets/{version}/{*path}", get(ui::asset))
+        .route("/tts/enqueue", post(tts::enqueue))
+        .route("/tts/{id}", delete(tts::cancel))
+        .route("/tts/{id}/status", get(tts::status))
+        .route("/tts/{id}/result", get(tts::result))
+        .route("/api/model-info", get(system::model_info))
+        .route("/api/jobs", get(tts::list))
+        .route("/api/voices", get(voices::list))
+        .route("/get_predefined_voices", get(voices::list_as_files))
+        .route("/api/preview", post(system::preview))
+        .route("/healthz", get(system::healthz))
+        .route("/readyz", get(system::readyz))
+        .layer(middleware::from_fn_with_state(context.clone(), within_the_time_limit));
+    Router::new()
+        .merge(bounded)
+        // Waits for as long as the speech takes; it bounds itself.
+        .route("/tts", post(speak::speak))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        // From the inside out: the last layer sees the request first.
+        .layer(middleware::from_fn_with_state(context.clone(), guard::refuse_foreign_hosts))
+        .layer(middleware::map_response(careful_headers))
+        .layer(CatchPanicLayer::custom(|_panic| ApiError::Bug.into_response()))
+        .layer(middleware::from_fn(error::log))
+        .layer(TraceLayer::new_for_http().make_span_with(
+            |request: &Request| tracing::info_span!("request", method = %request.method(), path = request.uri().path()),
+        ))
+        .with_state(context)
+}
+
+/// Serves until `stop` resolves, then lets requests in flight finish within the configured bound.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve(
+    listener: TcpListener,
+    context: Context,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    /// For answers that are ready by then to reach their clients.
+    const LAST_WORDS: Duration = Duration::from_secs(1);
+
+    let bound = context.settings.server.shutdown;
+    let sending_away = context.stopping.clone();
+    let (told, mut told_to_stop) = tokio::sync::watch::channel(false);
+    let graceful = async move {
+        stop.await;
+        told.send_replace(true);
+    };
+    let server = axum::serve(listener, router(context)).with_graceful_shutdown(graceful).into_future();
+    let deadline = async move {
+        if told_to_stop.wait_for(|told| *told).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(bound).await;
+        sending_away.cancel();
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        ended = server => ended,
+        () = deadline => {
+            tracing::warn!(?bound, "requests in flight were cut off");
+            Ok(())
+        }
+    }
+}
+
+async fn within_the_time_limit(State(context): State<Context>, request: Request, next: Next) -> Response {
+    tokio::time::timeout(context.settings.limits.request_timeout, next.run(request))
+        .await
+        .unwrap_or_else(|_elapsed| ApiError::TooSlow.into_response())
+}
+
+/// Browsers must not guess types, and must not tell other sites where they come from.
+async fn careful_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+async fn no_route(uri: Uri) -> ApiError {
+    ApiError::NoRoute(uri.path().to_owned())
+}
+
+async fn no_method(method: Method) -> ApiError {
+    ApiError::Method(method.to_string())
+}

@@ -1,0 +1,94 @@
+//! `POST /tts`: speech in the answer. It walks the same path as a job, only the client holds the line.
+//!
+//! So the model never runs twice at once, and a client that gives up frees it: dropping the request cancels its job.
+//! The status line is sent when the outcome is known, so errors have their own status.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use tracing::Instrument;
+
+use super::Context;
+use super::error::ApiError;
+use super::extract::Fields;
+use super::tts::{checked, download, timestamp};
+use crate::jobs::{Job, JobId, Jobs, Priority};
+
+const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
+const JOB_ID: HeaderName = HeaderName::from_static("x-declaim-job-id");
+/// Of the audio, in seconds.
+const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
+
+pub(super) async fn speak(State(context): State<Context>, fields: Fields) -> Result<Response, ApiError> {
+    let limit = context.settings.limits.max_waiting_requests;
+    let _permit = context.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
+    let request = checked(&fields, &context).await?;
+    let job = context.jobs.enqueue(request, Priority::Interactive).await?;
+    let id = job.id;
+    let hold = Hold::on(&context.jobs, id);
+    let job = tokio::select! {
+        ended = context.jobs.wait(id) => ended?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?,
+        () = tokio::time::sleep(context.settings.limits.max_wait) => {
+            hold.release();
+            return Err(ApiError::WaitedTooLong(id));
+        }
+        () = context.stopping.cancelled() => {
+            hold.release();
+            return Err(ApiError::Stopping(id));
+        }
+    };
+    hold.release();
+    let mut response = download(&context, &job, &file_name(&job)).await?.respond(&HeaderMap::new()).await?;
+    let duration = job.output.as_ref().map_or(0.0, |output| output.duration_ms as f64 / 1000.0);
+    for (name, value) in
+        [(SEED, job.request.seed.to_string()), (JOB_ID, id.to_string()), (DURATION, duration.to_string())]
+    {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Upstream's pattern: `tts_output_T08_E05_W05_20260402_101530`, where the tags are temperature, exaggeration and CFG
+/// weight to one decimal without the dot. What was left to the model is shown as the family's usual values.
+fn file_name(job: &Job) -> String {
+    let tag = |value: Option<f32>, usual: f32| format!("{:.1}", value.unwrap_or(usual)).replace('.', "");
+    let sampling = &job.request.sampling;
+    format!(
+        "tts_output_T{}_E{}_W{}_{}",
+        tag(sampling.temperature, 0.8),
+        tag(sampling.exaggeration, 0.5),
+        tag(sampling.cfg_weight, 0.5),
+        timestamp(job.finished_at.unwrap_or(job.created_at)),
+    )
+}
+
+/// Cancels its job when dropped before it is released: then the client has left.
+struct Hold {
+    job: Option<(Jobs, JobId)>,
+}
+
+impl Hold {
+    fn on(jobs: &Jobs, id: JobId) -> Self {
+        Self { job: Some((jobs.clone(), id)) }
+    }
+
+    fn release(mut self) {
+        self.job = None;
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let Some((jobs, id)) = self.job.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let cancel = async move {
+            tracing::info!(job = %id, "the client left; its job is cancelled");
+            if let Err(error) = jobs.cancel(id).await {
+                tracing::warn!(job = %id, error = crate::jobs::with_causes(&error), "cannot cancel the job");
+            }
+        };
+        runtime.spawn(cancel.in_current_span());
+    }
+}

@@ -1,0 +1,237 @@
+//! The job endpoints: enqueue, status, result, cancel. Their shapes are those of the job-queue guide, field by field.
+//!
+//! A job's row decides every answer. 202 is sent only after the row is committed and synced, so whatever a client was
+//! told to poll survives the death of the server.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::fs::File;
+
+use super::Context;
+use super::error::ApiError;
+use super::extract::{Fields, Id};
+use super::files::Download;
+use crate::jobs::{CancelOutcome, Job, JobId, JobStatus, Priority};
+use crate::speech::request::{Draft, DraftError};
+use crate::speech::{AudioFormat, SpeechRequest};
+
+/// How long a request waits for a model that is being loaded before it is accepted with its voice unchecked.
+const LOADING_PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) async fn enqueue(State(context): State<Context>, fields: Fields) -> Result<Response, ApiError> {
+    let request = checked(&fields, &context).await?;
+    let job = context.jobs.enqueue(request, Priority::Normal).await?;
+    let accepted = json!({
+        "job_id": job.id.to_string(),
+        "status": job.status,
+        "message": "Job queued for processing",
+        "status_url": format!("/tts/{}/status", job.id),
+        "result_url": format!("/tts/{}/result", job.id),
+    });
+    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+}
+
+pub(super) async fn status(State(context): State<Context>, Id(id): Id) -> Result<Json<Status>, ApiError> {
+    Ok(Json(Status::of(&find(&context, id).await?)))
+}
+
+pub(super) async fn result(
+    State(context): State<Context>,
+    Id(id): Id,
+    asked: HeaderMap,
+) -> Result<Response, ApiError> {
+    let job = find(&context, id).await?;
+    let name = format!("tts_job_{id}_{}", timestamp(job.finished_at.unwrap_or(job.created_at)));
+    download(&context, &job, &name).await?.respond(&asked).await
+}
+
+pub(super) async fn cancel(State(context): State<Context>, Id(id): Id) -> Result<Json<Value>, ApiError> {
+    match context.jobs.cancel(id).await? {
+        CancelOutcome::Cancelled => {
+            Ok(Json(json!({ "message": format!("Job {id} cancelled successfully") })))
+        }
+        CancelOutcome::AlreadyFinished(status) => Err(ApiError::AlreadyFinished { id, status }),
+        CancelOutcome::Unknown => Err(ApiError::UnknownJob(id.to_string())),
+    }
+}
+
+/// The newest jobs, newest first, each with its status and text. `?limit=` up to 1000; 50 when it is not said.
+pub(super) async fn list(
+    State(context): State<Context>,
+    Query(asked): Query<HashMap<String, String>>,
+) -> Result<Json<Vec<Status>>, ApiError> {
+    let limit = match asked.get("limit") {
+        None => 50,
+        Some(text) => match text.parse() {
+            Ok(limit @ 1..=1000) => limit,
+            _ => {
+                let found = format!("{text:?}");
+                return Err(DraftError::field("limit", "a whole number from 1 to 1000", found).into());
+            }
+        },
+    };
+    let jobs = context.jobs.list(limit).await?;
+    Ok(Json(jobs.iter().map(Status::listed).collect()))
+}
+
+async fn find(context: &Context, id: JobId) -> Result<Job, ApiError> {
+    context.jobs.get(id).await?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))
+}
+
+/// The audio of an ended job, or why it has none. `name` goes without extension.
+pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result<Download, ApiError> {
+    let id = job.id;
+    let output = match (job.status, &job.output) {
+        (JobStatus::Completed, Some(output)) => output,
+        (JobStatus::Completed, None) => return Err(ApiError::AudioGone(id)),
+        (status @ (JobStatus::Queued | JobStatus::Running), _) => {
+            return Err(ApiError::NotYet { id, status });
+        }
+        (JobStatus::Cancelled, _) => return Err(ApiError::Cancelled(id)),
+        (JobStatus::Failed, _) => {
+            let cause = job.error.clone().unwrap_or_else(|| "the cause is unknown".to_owned());
+            return Err(ApiError::Failed { id, cause });
+        }
+    };
+    let path = context.jobs.result_path(job).ok_or(ApiError::AudioGone(id))?;
+    let file = File::open(path).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ApiError::AudioGone(id),
+        _ => ApiError::File(error),
+    })?;
+    let (extension, media_type) = match output.format {
+        AudioFormat::Wav => ("wav", "audio/wav"),
+        AudioFormat::Flac => ("flac", "audio/flac"),
+    };
+    Ok(Download {
+        file,
+        size: output.bytes,
+        media_type,
+        entity_tag: format!("\"{id}\""),
+        file_name: format!("{name}.{extension}"),
+    })
+}
+
+/// The body of a speech request as a valid request. Field names are upstream's.
+pub(super) async fn checked(fields: &Fields, context: &Context) -> Result<SpeechRequest, ApiError> {
+    let draft = Draft {
+        text: fields.text("text")?.unwrap_or_default(),
+        voice: fields.text("predefined_voice_id")?,
+        normalize: fields.flag("normalize")?,
+        split_text: fields.flag("split_text")?,
+        chunk_size: fields.whole("chunk_size")?,
+        temperature: fields.number("temperature")?,
+        exaggeration: fields.number("exaggeration")?,
+        cfg_weight: fields.number("cfg_weight")?,
+        top_k: fields.whole("top_k")?,
+        top_p: fields.number("top_p")?,
+        min_p: fields.number("min_p")?,
+        repetition_penalty: fields.number("repetition_penalty")?,
+        seed: fields.whole("seed")?,
+        speed: fields.number("speed_factor")?,
+        language: fields.text("language")?,
+        format: fields.text("output_format")?,
+    };
+    let mode = fields.text("voice_mode")?;
+    let model = context.model_within(LOADING_PATIENCE).await?;
+    match mode.as_deref() {
+        None | Some("predefined") => {}
+        Some("clone") => {
+            let model = model.as_ref().map_or("that is loading", |model| &model.name).to_owned();
+            return Err(ApiError::NoCloning { model });
+        }
+        Some(other) => {
+            return Err(DraftError::field("voice_mode", "predefined or clone", format!("{other:?}")).into());
+        }
+    }
+    Ok(draft.check(&context.settings, model.as_deref())?)
+}
+
+/// Local time as `20260402_101530`.
+pub(super) fn timestamp(unix_ms: i64) -> String {
+    let moment = jiff::Timestamp::from_millisecond(unix_ms).unwrap_or_default();
+    moment.to_zoned_datetime(TimeZone::system()).strftime("%Y%m%d_%H%M%S").to_string()
+}
+
+/// What `GET /tts/{id}/status` answers. Times are seconds since the Unix epoch, with fractions.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the field is called `status` in the job-queue guide")]
+pub struct Status {
+    job_id: String,
+    status: JobStatus,
+    progress: u8,
+    created_at: f64,
+    /// The number that repeats this take.
+    seed: u64,
+    voice: String,
+    output_available: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<f64>,
+    /// Of work: to now, or to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_sec: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_chunk: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_chunks: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_format: Option<AudioFormat>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_size_bytes: Option<u64>,
+    /// Of the audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_sec: Option<f64>,
+    /// Only in lists: a poll every second must not carry a book.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl Status {
+    /// With the text.
+    pub fn listed(job: &Job) -> Self {
+        Self { text: Some(job.request.text.clone()), ..Self::of(job) }
+    }
+
+    /// As the server would send it.
+    pub fn to_json(&self) -> Value {
+        // A structure of plain fields always has a JSON form.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    fn of(job: &Job) -> Self {
+        let seconds = |ms: i64| ms as f64 / 1000.0;
+        Self {
+            job_id: job.id.to_string(),
+            status: job.status,
+            progress: job.progress,
+            created_at: seconds(job.created_at),
+            seed: job.request.seed,
+            voice: job.request.voice.clone(),
+            output_available: job.output.is_some(),
+            queue_position: job.queue_position,
+            started_at: job.started_at.map(seconds),
+            elapsed_sec: job.elapsed_ms().map(seconds),
+            current_chunk: job.total_chunks.map(|_planned| job.current_chunk),
+            total_chunks: job.total_chunks,
+            completed_at: job.finished_at.map(seconds),
+            error: job.error.clone(),
+            output_format: job.output.as_ref().map(|output| output.format),
+            file_size_bytes: job.output.as_ref().map(|output| output.bytes),
+            duration_sec: job.output.as_ref().map(|output| output.duration_ms as f64 / 1000.0),
+            text: None,
+        }
+    }
+}

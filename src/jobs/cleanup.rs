@@ -1,0 +1,146 @@
+//! Forgets what nobody needs any more: ended jobs whose time to live ran out, files without a row, rows without a file.
+//!
+//! A sweep takes no input, can be repeated at any moment and does a bounded amount of work, so that it never competes
+//! with speaking for long; what is left over waits for the next one. It runs at the start, when nothing can be in use,
+//! and then at an interval.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::outputs::{Found, OutputsError};
+use super::{JobId, JobStatus, Jobs, Shared, StoreError, now_ms, with_causes};
+
+/// Rows expired, files removed and rows compared in one sweep, each.
+const SWEEP_LIMIT: u32 = 500;
+
+/// A worker that lost its job may still be writing for a moment; it removes those files itself.
+const ORPHAN_GRACE: Duration = Duration::from_mins(10);
+
+/// Why a sweep ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum CleanupError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Outputs(#[from] OutputsError),
+    #[error("a clean-up task crashed")]
+    Crashed(#[from] tokio::task::JoinError),
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Ended jobs forgotten with their files.
+    pub expired: usize,
+    /// Files and folders removed that no row speaks of.
+    pub orphans: usize,
+    /// Completed jobs whose file was gone.
+    pub lost: usize,
+}
+
+/// Sweeps now and then.
+#[derive(Debug)]
+pub struct Cleaner {
+    shared: Arc<Shared>,
+    /// Where the comparison of rows with files goes on: the arrival number of the last row looked at.
+    compared_to: i64,
+}
+
+impl Cleaner {
+    pub fn new(jobs: &Jobs) -> Self {
+        Self { shared: Arc::clone(&jobs.shared), compared_to: 0 }
+    }
+
+    /// Sweeps at every interval until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        // An interval of 0 would be a busy loop.
+        let interval = self.shared.settings.cleanup_interval.max(Duration::from_millis(100));
+        while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+            match self.sweep(ORPHAN_GRACE).await {
+                Ok(swept) if swept == Swept::default() => {}
+                Ok(Swept { expired, orphans, lost }) => tracing::info!(expired, orphans, lost, "cleaned up"),
+                Err(error) => {
+                    tracing::warn!(
+                        error = with_causes(&error),
+                        "the clean-up failed and is tried again later"
+                    );
+                }
+            }
+        }
+    }
+
+    /// One sweep. Files without a row are spared while they are younger than `grace`.
+    pub async fn sweep(&mut self, grace: Duration) -> Result<Swept, CleanupError> {
+        Ok(Swept {
+            expired: self.expire().await?,
+            orphans: self.remove_orphans(grace).await?,
+            lost: self.find_lost().await?,
+        })
+    }
+
+    async fn expire(&self) -> Result<usize, CleanupError> {
+        let ttl = i64::try_from(self.shared.settings.job_ttl.as_millis()).unwrap_or(i64::MAX);
+        let expired = self.shared.store.ended_before(now_ms().saturating_sub(ttl), SWEEP_LIMIT).await?;
+        for &id in &expired {
+            // File first: should the process die in between, the row is still there to find the rest by.
+            self.remove_files(id).await?;
+            self.shared.store.delete(id).await?;
+        }
+        Ok(expired.len())
+    }
+
+    async fn remove_orphans(&self, grace: Duration) -> Result<usize, CleanupError> {
+        let outputs = self.shared.outputs.clone();
+        let found = spawn_blocking(move || outputs.found()).await??;
+        let mut removed = 0;
+        for file in found {
+            if removed == SWEEP_LIMIT as usize {
+                break;
+            }
+            if self.is_orphan(&file).await? && file.age() >= grace {
+                tracing::debug!(path = %file.path.display(), "removing a file that no job needs");
+                spawn_blocking(move || file.remove()).await??;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Whether no job needs the file: results belong to completed jobs, chunks to those that are not at their end.
+    async fn is_orphan(&self, file: &Found) -> Result<bool, StoreError> {
+        let Some(id) = file.id else {
+            // Somebody else's; not ours to remove.
+            return Ok(false);
+        };
+        Ok(match self.shared.store.status(id).await? {
+            None | Some(JobStatus::Failed | JobStatus::Cancelled) => true,
+            Some(JobStatus::Completed) => file.is_chunks,
+            Some(JobStatus::Queued | JobStatus::Running) => false,
+        })
+    }
+
+    async fn find_lost(&mut self) -> Result<usize, CleanupError> {
+        let page = self.shared.store.completed_after(self.compared_to, SWEEP_LIMIT).await?;
+        // After the last page the comparison starts over.
+        self.compared_to = page.last().map_or(0, |row| row.seq);
+        let mut lost = 0;
+        for row in page {
+            let path = self.shared.outputs.result_path(&row.file_name);
+            if !tokio::fs::try_exists(&path).await.unwrap_or(true)
+                && self.shared.store.lose_result(row.id).await?
+            {
+                tracing::warn!(job = %row.id, path = %path.display(), "a result file is gone");
+                lost += 1;
+            }
+        }
+        Ok(lost)
+    }
+
+    async fn remove_files(&self, id: JobId) -> Result<(), CleanupError> {
+        let outputs = self.shared.outputs.clone();
+        Ok(spawn_blocking(move || outputs.remove(id)).await??)
+    }
+}

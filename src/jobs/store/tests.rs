@@ -1,0 +1,400 @@
+//! Every statement against a real database file, and the table's own checks.
+
+use super::*;
+use crate::speech::{AudioFormat, Sampling};
+
+struct Table {
+    store: Store,
+    folder: tempfile::TempDir,
+}
+
+async fn table() -> Table {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("declaim.db")).await.unwrap();
+    Table { store, folder }
+}
+
+fn request(text: &str) -> SpeechRequest {
+    SpeechRequest {
+        text: text.to_owned(),
+        voice: "hum".to_owned(),
+        normalize: true,
+        split_text: true,
+        chunk_size: 120,
+        sampling: Sampling { temperature: Some(0.7), ..Sampling::default() },
+        seed: u64::MAX,
+        speed: 1.25,
+        language: Some("en".to_owned()),
+        format: AudioFormat::Flac,
+        sample_rate: 24_000,
+    }
+}
+
+fn output(id: JobId) -> Output {
+    Output { file_name: format!("{id}.flac"), format: AudioFormat::Flac, bytes: 1234, duration_ms: 567 }
+}
+
+fn checkpoint(position: u32) -> Checkpoint {
+    Checkpoint {
+        position,
+        text: format!("chunk {position}"),
+        model: "tone".to_owned(),
+        sample_rate: 24_000,
+        samples: 9,
+    }
+}
+
+impl Table {
+    async fn add(&self, text: &str, priority: Priority) -> Job {
+        self.store.enqueue(JobId::new(), &request(text), priority, 1000, 100).await.unwrap().unwrap()
+    }
+
+    async fn take(&self) -> Claimed {
+        self.store.claim(2000).await.unwrap().unwrap()
+    }
+
+    async fn job(&self, id: JobId) -> Job {
+        self.store.get(id).await.unwrap().unwrap()
+    }
+
+    /// A job in each state, in the order of `JobStatus`.
+    async fn one_of_each(&self) -> Vec<JobId> {
+        let mut ids = Vec::new();
+        for text in ["completed", "failed", "cancelled", "running", "queued"] {
+            ids.push(self.add(text, Priority::Normal).await.id);
+        }
+        let (completed, failed) = (self.take().await, self.take().await);
+        assert!(self.store.finish(&completed.claim, &output(completed.claim.id), 3000).await.unwrap());
+        assert!(self.store.fail(&failed.claim, "no device", 3000).await.unwrap());
+        assert_eq!(self.store.cancel(ids[2], 3000).await.unwrap(), CancelOutcome::Cancelled);
+        assert_eq!(self.take().await.claim.id, ids[3]);
+        ids.reverse();
+        ids[2..].reverse();
+        ids
+    }
+
+    async fn run_sql(&self, sql: &'static str) -> std::result::Result<u64, sqlx::Error> {
+        Ok(sqlx::query(sql).execute(&self.store.writer).await?.rows_affected())
+    }
+}
+
+#[tokio::test]
+async fn what_is_enqueued_is_what_is_read_back() {
+    let table = table().await;
+    let job = table.add("hello", Priority::Interactive).await;
+    assert_eq!(job.request, request("hello"));
+    assert_eq!(
+        (job.status, job.priority, job.progress, job.created_at, job.starts, job.queue_position),
+        (JobStatus::Queued, Priority::Interactive, 0, 1000, 0, Some(1))
+    );
+    assert_eq!(table.job(job.id).await, job);
+    assert_eq!(table.store.get(JobId::new()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_database_syncs_every_commit() {
+    let table = table().await;
+    let pragma = async |sql: &'static str| sqlx::query(sql).fetch_one(&table.store.writer).await;
+    // 2 is `full`.
+    assert_eq!(pragma("pragma synchronous").await.unwrap().get::<i64, _>(0), 2);
+    assert_eq!(pragma("pragma journal_mode").await.unwrap().get::<String, _>(0), "wal");
+    assert_eq!(pragma("pragma foreign_keys").await.unwrap().get::<i64, _>(0), 1);
+}
+
+#[tokio::test]
+async fn a_job_beyond_the_bound_is_refused_until_one_is_taken() {
+    let table = table().await;
+    let request = request("x");
+    let add = || table.store.enqueue(JobId::new(), &request, Priority::Normal, 1000, 2);
+    assert!(add().await.unwrap().is_some());
+    assert!(add().await.unwrap().is_some());
+    assert!(add().await.unwrap().is_none());
+    table.take().await;
+    assert!(add().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn interactive_jobs_are_claimed_first_and_equals_in_order_of_arrival() {
+    let table = table().await;
+    let (a, b) = (table.add("a", Priority::Normal).await, table.add("b", Priority::Normal).await);
+    let (c, d) = (table.add("c", Priority::Interactive).await, table.add("d", Priority::Interactive).await);
+    let positions = async |id| table.job(id).await.queue_position;
+    assert_eq!((positions(a.id).await, positions(d.id).await), (Some(3), Some(2)));
+    for expected in [c, d, a, b] {
+        assert_eq!(table.take().await.claim.id, expected.id);
+    }
+    assert!(table.store.claim(2000).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_claim_starts_the_job_and_keeps_its_first_start() {
+    let table = table().await;
+    let id = table.add("a", Priority::Normal).await.id;
+    let first = table.take().await;
+    assert_eq!(first.request, request("a"));
+    let job = table.job(id).await;
+    assert_eq!((job.status, job.starts, job.started_at), (JobStatus::Running, 1, Some(2000)));
+    assert!(table.store.requeue(&first.claim).await.unwrap());
+    let second = table.store.claim(5000).await.unwrap().unwrap();
+    let job = table.job(id).await;
+    assert_eq!((job.starts, job.started_at), (2, Some(2000)));
+    assert!(!table.store.holds(&first.claim).await.unwrap());
+    assert!(table.store.holds(&second.claim).await.unwrap());
+}
+
+#[tokio::test]
+async fn progress_only_rises_and_stops_at_99() {
+    let table = table().await;
+    let id = table.add("a", Priority::Normal).await.id;
+    let claim = table.take().await.claim;
+    for (told, shown) in [(30, 30), (20, 30), (100, 99)] {
+        assert!(table.store.progress(&claim, told, 2).await.unwrap());
+        assert_eq!(table.job(id).await.progress, shown);
+    }
+    assert!(table.store.progress(&claim, 0, 1).await.unwrap());
+    assert_eq!(table.job(id).await.current_chunk, 2);
+}
+
+#[tokio::test]
+async fn finishing_tells_the_file_and_shows_100() {
+    let table = table().await;
+    let id = table.add("a", Priority::Normal).await.id;
+    let claim = table.take().await.claim;
+    assert!(table.store.plan(&claim, 4).await.unwrap());
+    assert!(table.store.finish(&claim, &output(id), 3000).await.unwrap());
+    let job = table.job(id).await;
+    assert_eq!((job.status, job.progress, job.finished_at), (JobStatus::Completed, 100, Some(3000)));
+    assert_eq!((job.current_chunk, job.total_chunks), (4, Some(4)));
+    assert_eq!(job.output, Some(output(id)));
+}
+
+#[tokio::test]
+async fn a_lost_claim_writes_nothing() {
+    let table = table().await;
+    let id = table.add("a", Priority::Normal).await.id;
+    let claim = table.take().await.claim;
+    assert_eq!(table.store.cancel(id, 3000).await.unwrap(), CancelOutcome::Cancelled);
+    let cancelled = table.job(id).await;
+    assert_eq!((cancelled.status, cancelled.finished_at), (JobStatus::Cancelled, Some(3000)));
+
+    let store = &table.store;
+    assert!(!store.holds(&claim).await.unwrap());
+    assert!(!store.plan(&claim, 1).await.unwrap());
+    assert!(!store.progress(&claim, 50, 1).await.unwrap());
+    assert!(!store.checkpoint(&claim, &checkpoint(0), 4000).await.unwrap());
+    assert!(!store.finish(&claim, &output(id), 4000).await.unwrap());
+    assert!(!store.fail(&claim, "too late", 4000).await.unwrap());
+    assert!(!store.requeue(&claim).await.unwrap());
+    assert!(!store.retry(&claim, 4000).await.unwrap());
+    assert_eq!(table.job(id).await, cancelled);
+    assert!(store.checkpoints(id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn cancelling_tells_unknown_from_finished() {
+    let table = table().await;
+    let [queued, running, completed, failed, cancelled] = table.one_of_each().await[..] else { panic!() };
+    let store = &table.store;
+    assert_eq!(store.cancel(JobId::new(), 1).await.unwrap(), CancelOutcome::Unknown);
+    for (id, status) in
+        [(completed, JobStatus::Completed), (failed, JobStatus::Failed), (cancelled, JobStatus::Cancelled)]
+    {
+        assert_eq!(store.cancel(id, 1).await.unwrap(), CancelOutcome::AlreadyFinished(status));
+    }
+    for id in [queued, running] {
+        assert_eq!(store.cancel(id, 1).await.unwrap(), CancelOutcome::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_waits_until_it_is_due_and_is_counted() {
+    let table = table().await;
+    table.add("a", Priority::Normal).await;
+    let claimed = table.take().await;
+    assert_eq!(claimed.retries, 0);
+    assert!(table.store.retry(&claimed.claim, 9000).await.unwrap());
+    assert!(table.store.claim(8999).await.unwrap().is_none());
+    assert_eq!(table.store.claim(9000).await.unwrap().unwrap().retries, 1);
+}
+
+#[tokio::test]
+async fn checkpoints_are_read_back_in_order_and_a_second_take_is_counted() {
+    let table = table().await;
+    let id = table.add("a", Priority::Normal).await.id;
+    let claim = table.take().await.claim;
+    for position in [1, 0] {
+        assert!(table.store.checkpoint(&claim, &checkpoint(position), 3000).await.unwrap());
+    }
+    assert_eq!(table.store.checkpoints(id).await.unwrap(), [checkpoint(0), checkpoint(1)]);
+    let longer = Checkpoint { samples: 10, ..checkpoint(0) };
+    assert!(table.store.checkpoint(&claim, &longer, 4000).await.unwrap());
+    assert_eq!(table.store.checkpoints(id).await.unwrap(), [longer, checkpoint(1)]);
+    assert_eq!(table.run_sql("update chunks set takes = takes where takes = 2").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn recovery_requeues_what_was_running_and_keeps_what_it_had() {
+    let table = table().await;
+    let ids = table.one_of_each().await;
+    let running = ids[1];
+    let before = table.job(running).await;
+    let recovered = table.store.recover(9000).await.unwrap();
+    assert_eq!(recovered, Recovered { requeued: 1, failed: 0 });
+    let job = table.job(running).await;
+    assert_eq!((job.status, job.starts, job.started_at), (JobStatus::Queued, 1, before.started_at));
+    // It arrived first and is first again.
+    assert_eq!(table.take().await.claim.id, running);
+}
+
+#[tokio::test]
+async fn a_job_that_kills_the_process_three_times_in_a_row_fails() {
+    let table = table().await;
+    let id = table.add("poison", Priority::Normal).await.id;
+    for _ in 0..2 {
+        table.take().await;
+        assert_eq!(table.store.recover(9000).await.unwrap(), Recovered { requeued: 1, failed: 0 });
+    }
+    table.take().await;
+    assert_eq!(table.store.recover(9000).await.unwrap(), Recovered { requeued: 0, failed: 1 });
+    let job = table.job(id).await;
+    assert_eq!(job.status, JobStatus::Failed);
+    assert!(job.error.unwrap().contains("3 times in a row"));
+}
+
+#[tokio::test]
+async fn a_finished_chunk_pardons_earlier_deaths() {
+    let table = table().await;
+    let id = table.add("long", Priority::Normal).await.id;
+    for position in 0..5 {
+        let claim = table.take().await.claim;
+        assert!(table.store.checkpoint(&claim, &checkpoint(position), 3000).await.unwrap());
+        table.store.recover(9000).await.unwrap();
+    }
+    assert_eq!(table.job(id).await.status, JobStatus::Queued);
+}
+
+#[tokio::test]
+async fn counts_and_statuses_tell_where_jobs_stand() {
+    let table = table().await;
+    let ids = table.one_of_each().await;
+    let counts = table.store.counts().await.unwrap();
+    assert_eq!(counts, Counts { queued: 1, running: 1, completed: 1, failed: 1, cancelled: 1 });
+    let mut statuses = Vec::new();
+    for id in ids {
+        statuses.push(table.store.status(id).await.unwrap().unwrap());
+    }
+    assert_eq!(
+        statuses,
+        [
+            JobStatus::Queued,
+            JobStatus::Running,
+            JobStatus::Completed,
+            JobStatus::Failed,
+            JobStatus::Cancelled
+        ]
+    );
+    assert_eq!(table.store.status(JobId::new()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_list_is_newest_first_and_bounded() {
+    let table = table().await;
+    for text in ["a", "b", "c"] {
+        table.add(text, Priority::Normal).await;
+    }
+    let texts: Vec<String> =
+        table.store.list(2).await.unwrap().into_iter().map(|job| job.request.text).collect();
+    assert_eq!(texts, ["c", "b"]);
+}
+
+#[tokio::test]
+async fn only_ended_jobs_expire_and_their_chunks_go_with_them() {
+    let table = table().await;
+    let [queued, running, completed, failed, cancelled] = table.one_of_each().await[..] else { panic!() };
+    let mut expired = table.store.ended_before(3001, 10).await.unwrap();
+    expired.sort_by_key(ToString::to_string);
+    let mut ended = [completed, failed, cancelled];
+    ended.sort_by_key(ToString::to_string);
+    assert_eq!(expired, ended);
+    assert!(table.store.ended_before(3000, 10).await.unwrap().is_empty());
+    assert_eq!(table.store.ended_before(3001, 2).await.unwrap().len(), 2);
+
+    for id in [queued, running] {
+        assert!(!table.store.delete(id).await.unwrap());
+    }
+    table.run_sql("insert into chunks select id, 0, '', 'tone', 1, 1, 1, 1 from jobs").await.unwrap();
+    assert!(table.store.delete(completed).await.unwrap());
+    assert_eq!(table.store.get(completed).await.unwrap(), None);
+    assert!(table.store.checkpoints(completed).await.unwrap().is_empty());
+    assert_eq!(table.store.checkpoints(failed).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn completed_jobs_are_paged_and_a_lost_result_fails() {
+    let table = table().await;
+    let completed = table.one_of_each().await[2];
+    let page = table.store.completed_after(0, 10).await.unwrap();
+    assert_eq!(page.len(), 1);
+    assert_eq!((page[0].id, page[0].file_name.as_str()), (completed, output(completed).file_name.as_str()));
+    assert!(table.store.completed_after(page[0].seq, 10).await.unwrap().is_empty());
+
+    assert!(table.store.lose_result(completed).await.unwrap());
+    let job = table.job(completed).await;
+    assert_eq!((job.status, job.progress, job.output), (JobStatus::Failed, 99, None));
+    assert!(!table.store.lose_result(completed).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_table_itself_refuses_states_that_make_no_sense() {
+    let table = table().await;
+    table.one_of_each().await;
+    for nonsense in [
+        "update jobs set status = 'paused'",
+        "update jobs set progress = 100 where status = 'running'",
+        "update jobs set progress = 50 where status = 'completed'",
+        "update jobs set claim = null where status = 'running'",
+        "update jobs set finished_at = null where status = 'failed'",
+        "update jobs set error = null where status = 'failed'",
+        "update jobs set output_file = null where status = 'completed'",
+        "update jobs set created_at = 'yesterday'",
+        "insert into chunks select 'nobody', 0, '', 'tone', 1, 1, 1, 1",
+    ] {
+        assert!(table.run_sql(nonsense).await.is_err(), "{nonsense}");
+    }
+}
+
+#[tokio::test]
+async fn reopening_keeps_everything_and_a_newer_schema_is_refused() {
+    let table = table().await;
+    let job = table.add("kept", Priority::Normal).await;
+    let path = table.folder.path().join("declaim.db");
+    table.store.close().await;
+    let store = Store::open(&path).await.unwrap();
+    assert_eq!(store.get(job.id).await.unwrap().as_ref(), Some(&job));
+
+    sqlx::query("pragma user_version = 99").execute(&store.writer).await.unwrap();
+    store.close().await;
+    let refused = Store::open(&path).await;
+    assert!(matches!(refused, Err(StoreError::Newer { found: 99, known: 1 })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn two_stores_on_one_file_never_claim_the_same_job() {
+    let table = table().await;
+    let other = Store::open(&table.folder.path().join("declaim.db")).await.unwrap();
+    for _ in 0..40 {
+        table.add("x", Priority::Normal).await;
+    }
+    let drain = async |store: &Store| {
+        let mut ids = Vec::new();
+        while let Some(claimed) = store.claim(2000).await.unwrap() {
+            ids.push(claimed.claim.id);
+        }
+        ids
+    };
+    let (mut ids, others) = tokio::join!(drain(&table.store), drain(&other));
+    assert!(!ids.is_empty() && !others.is_empty());
+    ids.extend(others);
+    assert_eq!(ids.len(), 40);
+    assert_eq!(ids.into_iter().collect::<std::collections::HashSet<_>>().len(), 40);
+}

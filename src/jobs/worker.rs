@@ -1,0 +1,428 @@
+//! The loop that empties the table: takes a job up, speaks it chunk by chunk, puts the file in place, ends the row.
+//!
+//! A job may panic, the worker may not: each job runs in a task of its own. Every write names the claim, and a write
+//! that changes no row tells the worker that the job was cancelled or taken away; then it stops speaking, removes what
+//! it wrote and says nothing more, so a cancelled job can never end as failed. A finished chunk is on disk before its
+//! row exists and is never spoken twice; after a crash at most the chunk in the making is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::outputs::{Outputs, OutputsError};
+use super::store::{Checkpoint, Claim, Claimed};
+use super::{Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
+use crate::speech::chunk::Chunk;
+use crate::speech::engine::{Engine, EngineState, OnProgress};
+use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
+use crate::speech::request::voice_id;
+use crate::speech::{self, Cancel, SpeechRequest};
+
+/// How long an idle worker trusts its wake-up: another process may have queued a job, and a retry may be due.
+const IDLE_POLL: Duration = Duration::from_millis(500);
+
+/// How often progress is written, if it changed, and the claim looked at, if it did not. A cancellation from another
+/// process is noticed within this.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The wait before a database that fails is tried again.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The wait before the first retry of a job; doubles up to [`RETRY_LONGEST`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+
+/// Percent when the last chunk is spoken; what is left until 99 is joining, encoding and syncing.
+const SPOKEN: f32 = 98.0;
+
+/// Takes up jobs, one at a time.
+#[derive(Debug)]
+pub struct Worker {
+    shared: Arc<Shared>,
+    engine: Engine,
+}
+
+/// Why a job did not get to its end.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error("the claim is lost: the job was cancelled or is gone")]
+    Lost,
+    #[error("the server is stopping")]
+    Interrupted,
+    #[error(transparent)]
+    Model(ModelError),
+    #[error("the audio could not be put together")]
+    Stitch(#[source] AssembleError),
+    #[error("the audio could not be stored")]
+    Outputs(#[from] OutputsError),
+    #[error("the job could not be kept up to date")]
+    Store(#[from] StoreError),
+    #[error("the job crashed; this is a bug")]
+    Crashed(#[from] tokio::task::JoinError),
+}
+
+impl From<AssembleError> for Stopped {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            // Whoever cancelled knows why; `Speaking::why_cancelled` asks.
+            AssembleError::Cancelled => Self::Model(ModelError::Cancelled),
+            other => Self::Stitch(other),
+        }
+    }
+}
+
+impl Worker {
+    pub fn new(jobs: &Jobs, engine: Engine) -> Self {
+        Self { shared: Arc::clone(&jobs.shared), engine }
+    }
+
+    /// Works until told to stop; the job in hand then goes back to the queue.
+    pub async fn run(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(self.wait_for_model()).await.is_some() {
+            // Before looking, so that a job that arrives in between still wakes.
+            let woken = self.shared.events.work();
+            match self.shared.store.claim(now_ms()).await {
+                Ok(Some(claimed)) => self.work(claimed, &stop).await,
+                Ok(None) => {
+                    // Elapsing is as good as a wake-up: either way the table is looked at again.
+                    let wait = tokio::time::timeout(IDLE_POLL, woken);
+                    let _ = stop.run_until_cancelled(wait).await;
+                }
+                Err(error) => {
+                    tracing::error!(error = with_causes(&error), "cannot take up a job");
+                    stop.run_until_cancelled(tokio::time::sleep(STORE_PAUSE)).await;
+                }
+            }
+        }
+    }
+
+    /// Jobs stay in the queue, where they can wait for long, until there is a model to speak them.
+    async fn wait_for_model(&self) {
+        let mut state = self.engine.state();
+        if state.wait_for(|state| matches!(state, EngineState::Ready(_))).await.is_err() {
+            // The engine has ended; only the stop signal, which is on its way, ends this.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// One job, from its claim to the end of the claim.
+    async fn work(&self, claimed: Claimed, stop: &CancellationToken) {
+        let claim = claimed.claim.clone();
+        let retries = claimed.retries;
+        let cancel = Cancel::default();
+        let registered = self.shared.events.register(claim.id, cancel.clone());
+        tracing::info!(job = %claim.id, characters = claimed.request.text.chars().count(), "job started");
+
+        let job = Speaking {
+            shared: Arc::clone(&self.shared),
+            engine: self.engine.clone(),
+            claim: claim.clone(),
+            cancel: cancel.clone(),
+            stop: stop.clone(),
+            give_up: CancellationToken::new(),
+            progress: Arc::new(Progress::starting_at(claimed.progress)),
+        };
+        let spoken = tokio::spawn(job.run(claimed.request)).await.unwrap_or_else(|crash| Err(crash.into()));
+        // A job that crashed may have left its chunk being spoken.
+        cancel.cancel();
+        drop(registered);
+
+        while let Err(error) = self.settle(&claim, retries, &spoken).await {
+            // The outcome must not be forgotten; but when stopping, the next start finds the row still running.
+            tracing::error!(job = %claim.id, error = with_causes(&error), "cannot note how the job ended");
+            if stop.run_until_cancelled(tokio::time::sleep(STORE_PAUSE)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Writes down how the job ended and removes the files that nobody needs then.
+    async fn settle(
+        &self,
+        claim: &Claim,
+        retries: u32,
+        spoken: &Result<Output, Stopped>,
+    ) -> Result<(), StoreError> {
+        let Shared { store, outputs, events, settings } = &*self.shared;
+        let id = claim.id;
+        let mine = match spoken {
+            Ok(output) => {
+                let mine = store.finish(claim, output, now_ms()).await?;
+                if mine {
+                    tracing::info!(job = %id, bytes = output.bytes, audio_ms = output.duration_ms, "job completed");
+                    self.forget_chunks(claim).await;
+                }
+                mine
+            }
+            Err(Stopped::Lost) => false,
+            // The job is not to blame for a stop or for a model that is not there; it goes on where it was.
+            Err(Stopped::Interrupted | Stopped::Model(ModelError::NotLoaded(_))) => {
+                let mine = store.requeue(claim).await?;
+                if mine {
+                    tracing::info!(job = %id, "job interrupted and put back");
+                }
+                mine
+            }
+            Err(Stopped::Model(error)) if error.is_transient() && retries < settings.max_retries => {
+                let pause = retry_pause(retries);
+                let due_at = now_ms() + pause.as_millis() as i64;
+                tracing::warn!(job = %id, %error, retry_in = ?pause, "job will be tried again");
+                store.retry(claim, due_at).await?
+            }
+            Err(error) => {
+                let message = with_causes(error);
+                let mine = store.fail(claim, &message, now_ms()).await?;
+                if mine {
+                    tracing::warn!(job = %id, error = message, "job failed");
+                    outputs.forget(id).await;
+                }
+                mine
+            }
+        };
+        if !mine {
+            tracing::info!(job = %id, "job was cancelled");
+            outputs.forget(id).await;
+        }
+        events.job_ended();
+        Ok(())
+    }
+
+    async fn forget_chunks(&self, claim: &Claim) {
+        let (outputs, id) = (self.shared.outputs.clone(), claim.id);
+        if let Ok(Err(error)) = spawn_blocking(move || outputs.remove_chunks(id)).await {
+            tracing::warn!(job = %id, error = with_causes(&error), "chunks stay until the next clean-up");
+        }
+    }
+}
+
+fn retry_pause(retries: u32) -> Duration {
+    RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retries)).min(RETRY_LONGEST)
+}
+
+/// How far a job is, shared between the model's thread, which raises it at every token, and the task that writes it down.
+#[derive(Debug)]
+struct Progress {
+    percent: AtomicU32,
+    /// Counted from 1.
+    chunk: AtomicU32,
+}
+
+impl Progress {
+    fn starting_at(percent: u8) -> Self {
+        Self { percent: AtomicU32::new(percent.into()), chunk: AtomicU32::new(0) }
+    }
+
+    fn raise(&self, percent: f32) {
+        // Rounds down, so nothing is shown before it is done.
+        self.percent.fetch_max(percent.clamp(0.0, 99.0) as u32, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> (u8, u32) {
+        (self.percent.load(Ordering::Relaxed) as u8, self.chunk.load(Ordering::Relaxed))
+    }
+}
+
+/// A job in hand.
+struct Speaking {
+    shared: Arc<Shared>,
+    engine: Engine,
+    claim: Claim,
+    cancel: Cancel,
+    stop: CancellationToken,
+    /// `cancel` for async code: nobody waits for a token, or for a model that is being loaded.
+    give_up: CancellationToken,
+    progress: Arc<Progress>,
+}
+
+impl Speaking {
+    async fn run(self, request: SpeechRequest) -> Result<Output, Stopped> {
+        let mut speaking = std::pin::pin!(self.speak(&request));
+        tokio::select! {
+            spoken = &mut speaking => spoken.map_err(|error| self.why_cancelled(error)),
+            stopped = self.watch() => {
+                self.cancel.cancel();
+                self.give_up.cancel();
+                // To its next safe place, never dropped: a file that is being written must not appear after the
+                // files of the job were removed.
+                speaking.await.map_err(|_cancelled| stopped)
+            }
+        }
+    }
+
+    /// Ends only when the job must: writes progress that changed, and looks at the claim where nothing changed.
+    async fn watch(&self) -> Stopped {
+        let mut written = (0, 0);
+        loop {
+            if self.stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_none() {
+                return Stopped::Interrupted;
+            }
+            let now = self.progress.read();
+            let mine = if now == written {
+                self.shared.store.holds(&self.claim).await
+            } else {
+                self.shared.store.progress(&self.claim, now.0, now.1).await
+            };
+            match mine {
+                Ok(true) => written = now,
+                Ok(false) => return Stopped::Lost,
+                // A tick that fails is not worth a job; the writes that matter will fail by themselves.
+                Err(error) => {
+                    tracing::warn!(job = %self.claim.id, error = with_causes(&error), "cannot write progress");
+                }
+            }
+        }
+    }
+
+    /// The model says "cancelled" whoever wanted it; the reason is known here.
+    fn why_cancelled(&self, stopped: Stopped) -> Stopped {
+        match stopped {
+            Stopped::Model(ModelError::Cancelled) if self.stop.is_cancelled() => Stopped::Interrupted,
+            Stopped::Model(ModelError::Cancelled) => Stopped::Lost,
+            other => other,
+        }
+    }
+
+    async fn speak(&self, request: &SpeechRequest) -> Result<Output, Stopped> {
+        let Some(info) = self.engine.info() else {
+            return Err(Stopped::Model(ModelError::NotLoaded("it is being loaded afresh".to_owned())));
+        };
+        let chunks = self.plan(request, &info).await?;
+        let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
+        let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
+        let percent_per_character = SPOKEN / characters.max(1) as f32;
+        let mut before = 0.0;
+        for (position, chunk) in (0_u32..).zip(&chunks) {
+            let length = chunk.text.chars().count() as f32 * percent_per_character;
+            self.progress.chunk.store(position + 1, Ordering::Relaxed);
+            let known = spoken.iter().position(|checkpoint| checkpoint.position == position);
+            let known = known.map(|index| spoken.swap_remove(index));
+            if !self.is_finished(known, chunk, &info).await? {
+                let progress = Arc::clone(&self.progress);
+                let on_progress: OnProgress = Arc::new(move |share| progress.raise(before + share * length));
+                self.speak_chunk(request, &info, position, chunk, on_progress).await?;
+            }
+            before += length;
+            self.progress.raise(before);
+        }
+        self.join(request, &info, chunks).await
+    }
+
+    async fn plan(&self, request: &SpeechRequest, info: &Arc<ModelInfo>) -> Result<Vec<Chunk>, Stopped> {
+        let (copy, model) = (request.clone(), Arc::clone(info));
+        let chunks = spawn_blocking(move || speech::plan(&copy, &model)).await?;
+        if chunks.is_empty() {
+            return Err(Stopped::Model(ModelError::NothingToSpeak));
+        }
+        self.fence(self.shared.store.plan(&self.claim, chunks.len() as u32).await?)?;
+        Ok(chunks)
+    }
+
+    /// Whether an earlier start has spoken this very chunk with this model, and its file is there.
+    async fn is_finished(
+        &self,
+        known: Option<Checkpoint>,
+        chunk: &Chunk,
+        info: &ModelInfo,
+    ) -> Result<bool, Stopped> {
+        let Some(known) = known else { return Ok(false) };
+        if known.text != chunk.text || known.model != info.name || known.sample_rate != info.sample_rate {
+            return Ok(false);
+        }
+        let (outputs, id) = (self.shared.outputs.clone(), self.claim.id);
+        Ok(spawn_blocking(move || outputs.has_chunk(id, known.position, known.samples)).await?)
+    }
+
+    async fn speak_chunk(
+        &self,
+        request: &SpeechRequest,
+        info: &ModelInfo,
+        position: u32,
+        chunk: &Chunk,
+        on_progress: OnProgress,
+    ) -> Result<(), Stopped> {
+        // Accepted while the model was loading, it carries the voice as it was asked for.
+        let voice = voice_id(&request.voice, info)
+            .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
+        let order = ChunkRequest {
+            text: chunk.text.clone(),
+            voice: voice.to_owned(),
+            sampling: request.sampling,
+            // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
+            seed: request.seed.wrapping_add(position.into()),
+        };
+        let speaking = self.engine.speak(order, self.cancel.clone(), on_progress);
+        let samples = match self.give_up.run_until_cancelled(speaking).await {
+            Some(spoken) => spoken.map_err(Stopped::Model)?,
+            None => return Err(Stopped::Model(ModelError::Cancelled)),
+        };
+        let checkpoint = Checkpoint {
+            position,
+            text: chunk.text.clone(),
+            model: info.name.clone(),
+            sample_rate: info.sample_rate,
+            samples: samples.len() as u64,
+        };
+        let (outputs, id, sample_rate) = (self.shared.outputs.clone(), self.claim.id, info.sample_rate);
+        spawn_blocking(move || outputs.write_chunk(id, position, sample_rate, &samples)).await??;
+        self.fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)
+    }
+
+    /// All chunks into the one file that the request asks for.
+    async fn join(
+        &self,
+        request: &SpeechRequest,
+        info: &ModelInfo,
+        chunks: Vec<Chunk>,
+    ) -> Result<Output, Stopped> {
+        let (outputs, id, cancel) = (self.shared.outputs.clone(), self.claim.id, self.cancel.clone());
+        let (request, sample_rate) = (request.clone(), info.sample_rate);
+        let output = spawn_blocking(move || {
+            let spoken: Vec<SpokenChunk> = (0_u32..)
+                .zip(chunks)
+                .map(|(position, chunk)| SpokenChunk {
+                    path: outputs.chunk_path(id, position),
+                    pause: chunk.pause,
+                })
+                .collect();
+            let file_name = Outputs::result_name(id, request.format);
+            let (bytes, duration_ms) = outputs.publish::<_, Stopped>(&file_name, |file| {
+                Ok(assemble(&spoken, sample_rate, &request, &cancel, file)?)
+            })?;
+            Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
+        });
+        let output = output.await??;
+        self.progress.raise(99.0);
+        Ok(output)
+    }
+
+    fn fence(&self, mine: bool) -> Result<(), Stopped> {
+        if mine { Ok(()) } else { Err(Stopped::Lost) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_wait_twice_as_long_each_time_up_to_a_minute() {
+        let pauses: Vec<u64> = (0..9).map(|retries| retry_pause(retries).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(retry_pause(u32::MAX), RETRY_LONGEST);
+    }
+
+    #[test]
+    fn progress_never_falls_and_leaves_100_to_the_finished_row() {
+        let progress = Progress::starting_at(40);
+        progress.raise(10.0);
+        assert_eq!(progress.read().0, 40);
+        progress.raise(54.9);
+        assert_eq!(progress.read().0, 54);
+        progress.raise(100.0);
+        assert_eq!(progress.read().0, 99);
+    }
+}

@@ -1,0 +1,130 @@
+//! The whole way from a request to a file on the caller's own thread: no queue, no server.
+//!
+//! The command line speaks this way. Each step is the very function that the queue's worker calls, so both sound the
+//! same; only what makes a job survive its process is missing here, because there is nobody left to wait for it.
+
+use std::fs::File;
+use std::path::Path;
+
+use waveform::wav::{self, WavError};
+
+use super::assemble::{AssembleError, SpokenChunk, assemble};
+use super::chunk::Chunk;
+use super::model::{ChunkRequest, ModelError, SpeechModel};
+use super::request::voice_id;
+use super::{Cancel, SpeechRequest, plan};
+
+/// How far the speech is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Of the whole, 0..1.
+    pub share: f32,
+    /// Counted from 1.
+    pub chunk: usize,
+    pub total_chunks: usize,
+}
+
+/// Why nothing was said.
+#[derive(Debug, thiserror::Error)]
+pub enum SpeakError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Voice(#[from] crate::voices::UnknownVoice),
+    #[error("a chunk of audio cannot be kept in the folder for temporary files")]
+    Keep(#[from] WavError),
+    #[error("the audio cannot be put together")]
+    Stitch(#[source] AssembleError),
+}
+
+impl From<AssembleError> for SpeakError {
+    fn from(error: AssembleError) -> Self {
+        match error {
+            AssembleError::Cancelled => Self::Model(ModelError::Cancelled),
+            broken @ AssembleError::Stitch(_) => Self::Stitch(broken),
+        }
+    }
+}
+
+/// Speaks `request` into `out` and returns the milliseconds of audio. `scratch` is an empty folder for the chunks, so
+/// that memory stays that of one chunk.
+///
+/// # Errors
+/// Cancellation is [`ModelError::Cancelled`]; `out` then holds nothing of use.
+pub fn speak(
+    model: &mut dyn SpeechModel,
+    request: &SpeechRequest,
+    scratch: &Path,
+    out: File,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<u64, SpeakError> {
+    let info = model.info().clone();
+    let voice = voice_id(&request.voice, &info)?.to_owned();
+    let chunks = plan(request, &info);
+    if chunks.is_empty() {
+        return Err(ModelError::NothingToSpeak.into());
+    }
+    let characters = |chunk: &Chunk| chunk.text.chars().count() as f32;
+    let all: f32 = chunks.iter().map(characters).sum();
+    let total_chunks = chunks.len();
+    let mut before = 0.0;
+    let mut spoken = Vec::with_capacity(total_chunks);
+    for (position, chunk) in chunks.into_iter().enumerate() {
+        let length = characters(&chunk) / all.max(1.0);
+        let order = ChunkRequest {
+            text: chunk.text,
+            voice: voice.clone(),
+            sampling: request.sampling,
+            seed: request.seed.wrapping_add(position as u64),
+        };
+        let samples = model.speak(&order, cancel, &mut |share| {
+            progress(Progress { share: before + share * length, chunk: position + 1, total_chunks });
+        })?;
+        let path = scratch.join(format!("{position}.wav"));
+        let mut file = File::create(&path).map_err(WavError::Open)?;
+        wav::write_f32(&mut file, &samples, info.sample_rate)?;
+        spoken.push(SpokenChunk { path, pause: chunk.pause });
+        before += length;
+    }
+    Ok(assemble(&spoken, info.sample_rate, request, cancel, out)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::speech::request::Draft;
+    use crate::speech::tone::{Tone, ToneSettings};
+
+    fn speak_text(text: &str, cancel: &Cancel) -> (Result<u64, SpeakError>, Vec<Progress>) {
+        let mut model = Tone::new(ToneSettings::default());
+        let draft = Draft { text: text.to_owned(), ..Draft::default() };
+        let request = draft.check(&Settings::default(), Some(model.info())).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let mut heard = Vec::new();
+        let out = tempfile::tempfile().unwrap();
+        let spoken =
+            speak(&mut model, &request, scratch.path(), out, cancel, &mut |progress| heard.push(progress));
+        (spoken, heard)
+    }
+
+    #[test]
+    fn progress_rises_to_one_through_all_chunks() {
+        let text = "This is one sentence of the text that is spoken. ".repeat(8);
+        let (spoken, heard) = speak_text(&text, &Cancel::default());
+        assert!(spoken.unwrap() > 1000);
+        assert!(heard.is_sorted_by(|a, b| a.share <= b.share && a.chunk <= b.chunk));
+        let last = heard.last().unwrap();
+        assert!(last.total_chunks > 1 && last.chunk == last.total_chunks);
+        assert!((last.share - 1.0).abs() < 1e-3, "{last:?}");
+    }
+
+    #[test]
+    fn a_cancelled_speech_says_so() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let (spoken, _) = speak_text("Hello.", &cancel);
+        assert!(matches!(spoken, Err(SpeakError::Model(ModelError::Cancelled))));
+    }
+}

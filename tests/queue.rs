@@ -285,7 +285,9 @@ async fn a_device_that_fails_once_is_tried_again_without_redoing_finished_chunks
     let on_token: OnToken = Arc::new(move |text, token| {
         let fails = text.contains("two")
             && token == 5
-            && failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+            && failures
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok();
         if fails { Err(ModelError::Device("out of memory".to_owned())) } else { Ok(()) }
     });
     let settings = QueueSettings { max_retries: 1, ..QueueSettings::default() };

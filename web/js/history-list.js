@@ -24,6 +24,7 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
   function metaText(entry, now) {
     const parts = [voiceName(entry.voice)];
     if (entry.status === "running") parts.push(`${Math.round(entry.progress ?? 0)} %`);
+    else if (entry.status === "failed" && entry.error) parts.push(`failed: ${entry.error}`);
     else if (entry.status !== "completed") parts.push(STATUS_TEXT[entry.status] ?? entry.status);
     if (entry.status === "completed") {
       if (entry.durationSec !== undefined) parts.push(clock(entry.durationSec));
@@ -92,7 +93,8 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
 
   function restoreFocus(focus) {
     if (!focus || list.contains(document.activeElement)) return;
-    const item = list.querySelector(`li[data-id="${CSS.escape(focus.id)}"]`) ?? list.children[Math.min(focus.index, list.children.length - 1)];
+    const row = list.querySelector(`li[data-id="${CSS.escape(focus.id)}"]`);
+    const item = row ?? list.children[Math.min(focus.index, list.children.length - 1)];
     const same = item?.querySelector(`[data-action="${focus.action}"]`);
     const control = same ?? item?.querySelector("[data-action]");
     (control ?? byId("text")).focus();

@@ -52,7 +52,10 @@ impl Server {
         Self::with(|_settings| {}, tone(Duration::from_millis(20)))
     }
 
-    pub(crate) fn with(change: impl FnOnce(&mut Settings), load: impl FnMut() -> Loaded + Send + 'static) -> Self {
+    pub(crate) fn with(
+        change: impl FnOnce(&mut Settings),
+        load: impl FnMut() -> Loaded + Send + 'static,
+    ) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
         let data = tempfile::tempdir().unwrap();

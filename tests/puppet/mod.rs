@@ -6,44 +6,44 @@ use declaim::speech::model::{ChunkRequest, ModelError, ModelInfo, SpeechModel, V
 use declaim::speech::{AudioFormat, Cancel, Sampling, SpeechRequest};
 
 /// Tokens of every chunk, whatever its text.
-pub const TOKENS: usize = 10;
+pub(crate) const TOKENS: usize = 10;
 const SAMPLE_RATE: u32 = 24_000;
 const SAMPLES_PER_TOKEN: usize = 960;
 
 /// Asked before every token (counted from 0); may block, fail or panic.
-pub type OnToken = Arc<dyn Fn(&str, usize) -> Result<(), ModelError> + Send + Sync>;
+pub(crate) type OnToken = Arc<dyn Fn(&str, usize) -> Result<(), ModelError> + Send + Sync>;
 
 /// What the model was asked and what became of it, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Record(Arc<Mutex<Vec<Take>>>);
+pub(crate) struct Record(Arc<Mutex<Vec<Take>>>);
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Take {
-    pub text: String,
+pub(crate) struct Take {
+    pub(crate) text: String,
     /// Tokens made.
-    pub tokens: usize,
-    pub finished: bool,
+    pub(crate) tokens: usize,
+    pub(crate) finished: bool,
 }
 
 impl Record {
-    pub fn takes(&self) -> Vec<Take> {
+    pub(crate) fn takes(&self) -> Vec<Take> {
         self.0.lock().unwrap().clone()
     }
 
     /// The texts that were spoken to their end, in order.
-    pub fn finished(&self) -> Vec<String> {
+    pub(crate) fn finished(&self) -> Vec<String> {
         self.takes().into_iter().filter(|take| take.finished).map(|take| take.text).collect()
     }
 }
 
-pub struct Puppet {
+pub(crate) struct Puppet {
     info: ModelInfo,
     on_token: OnToken,
     record: Record,
 }
 
 impl Puppet {
-    pub fn new(record: &Record, on_token: &OnToken) -> Box<dyn SpeechModel> {
+    pub(crate) fn new(record: &Record, on_token: &OnToken) -> Box<dyn SpeechModel> {
         let info = ModelInfo {
             name: "puppet".to_owned(),
             class_name: "Puppet".to_owned(),
@@ -96,12 +96,12 @@ impl SpeechModel for Puppet {
 }
 
 /// A sentence long enough to be a chunk of its own.
-pub fn sentence(name: &str) -> String {
+pub(crate) fn sentence(name: &str) -> String {
     format!("This is the sentence called {name} of a text that was written for tests.")
 }
 
 /// A request whose every [`sentence`] becomes one chunk.
-pub fn request(text: impl Into<String>) -> SpeechRequest {
+pub(crate) fn request(text: impl Into<String>) -> SpeechRequest {
     SpeechRequest {
         text: text.into(),
         voice: "wood".to_owned(),

@@ -1,131 +1,167 @@
-//! `declaim bench`: how fast a model speaks here, on one text, with everything but the model kept out of the clock.
+//! `declaim bench`: how fast a model speaks here, stage by stage.
 
 use std::time::Instant;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use super::place::Place;
-use super::serve::model_flags;
 use super::{CliError, say_line};
-use crate::speech::model::{self, ChunkRequest, SpeechModel};
-use crate::speech::{Cancel, Sampling};
+use crate::speech::model::{self, bench};
+use crate::speech::{chunk, normalize};
 
-/// One ordinary sentence; about five seconds of speech.
-const SENTENCE: &str = "The quick brown fox jumps over the lazy dog while the farmer sleeps in the shade.";
+/// What the text front end is timed on: numbers, dates and abbreviations, as prose has them.
+const PARAGRAPH: &str = "On March 5, 2024, Dr. Smith paid $1,250.50 for 3 kg of apples at 10:30 a.m. Was it worth it? \
+    \"Certainly,\" he said; the 21st century began in the 1990s, no. 5 of 12 was sold out, and 75% of it was gone.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BenchArgs {
-    /// Model to measure [default: the configured one]
-    #[arg(long, value_name = "NAME")]
-    model: Option<String>,
+    /// Model to measure
+    #[arg(long, value_enum, default_value = "pico")]
+    model: Measured,
+    /// Full-size weights made from a formula: speed without a download. Needed for nano and turbo
+    #[arg(long)]
+    random_weights: bool,
     /// Device to run it on [default: the configured one]
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
-    /// What to say
-    #[arg(long, default_value = SENTENCE, hide_default_value = true)]
-    text: String,
-    /// How often; the median counts
-    #[arg(long, default_value_t = 5, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    runs: u32,
+    /// Threads of the CPU backend [default: all]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Lengths of the utterances in speech tokens (25 a second)
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [100, 250], value_parser = clap::value_parser!(u16).range(1..=750))]
+    tokens: Vec<u16>,
+    /// Tokens of the reference clip that S3Gen continues; pico has none
+    #[arg(long, value_name = "NUMBER", default_value_t = 250, value_parser = clap::value_parser!(u16).range(0..=250))]
+    prompt_tokens: u16,
+    /// Repetitions after the first; the best one counts
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    runs: u16,
     /// As JSON, for scripts
     #[arg(long)]
     json: bool,
 }
 
-/// The figures. Times are seconds, medians over the runs; the first run, which warms caches, is not counted.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Measured {
+    Pico,
+    Nano,
+    Turbo,
+}
+
+/// The model's figures and the text front end's.
 #[derive(Debug, Serialize)]
 struct Report {
-    model: String,
-    device: String,
-    runs: u32,
-    load_sec: f64,
-    /// To the first finished token.
-    first_token_sec: f64,
-    speak_sec: f64,
-    audio_sec: f64,
-    /// `speak_sec` / `audio_sec`; below 1 is faster than listening.
-    real_time_factor: f64,
+    #[serde(flatten)]
+    model: bench::Report,
+    text: TextReport,
+}
+
+#[derive(Debug, Serialize)]
+struct TextReport {
+    characters: usize,
+    /// Reading out and cutting into chunks.
+    best_s: f64,
 }
 
 pub(super) fn run(place: &Place, arguments: BenchArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
-    let settings = place.settings(model_flags(arguments.model, arguments.device))?;
-    let started = Instant::now();
-    let mut model =
-        model::load(&settings.model.name, &settings.tts_engine.device).map_err(CliError::Model)?;
-    let load_sec = started.elapsed().as_secs_f64();
-    measure(model.as_mut(), &arguments.text)?;
-    let takes = (0..arguments.runs).map(|_| measure(model.as_mut(), &arguments.text));
-    let takes = takes.collect::<Result<Vec<_>, _>>()?;
-    let (speak_sec, audio_sec) =
-        (median(takes.iter().map(|take| take.speak)), median(takes.iter().map(|take| take.audio)));
-    let info = model.info();
-    let report = Report {
-        model: info.name.clone(),
-        device: info.device.clone(),
-        runs: arguments.runs,
-        load_sec,
-        first_token_sec: median(takes.iter().map(|take| take.first_token)),
-        speak_sec,
-        audio_sec,
-        real_time_factor: speak_sec / audio_sec.max(f64::MIN_POSITIVE),
+    let settings = place.settings(Vec::new())?;
+    let measured = match (arguments.model, arguments.random_weights) {
+        (Measured::Pico, false) => bench::Model::Pico,
+        (Measured::Nano, true) => bench::Model::RandomNano,
+        (Measured::Turbo, true) => bench::Model::RandomTurbo,
+        (Measured::Pico, true) => {
+            return Err(CliError::Usage("pico is embedded; leave --random-weights out".to_owned()));
+        }
+        (Measured::Nano | Measured::Turbo, false) => {
+            return Err(CliError::Usage(
+                "the weights of nano and turbo are not installed; add --random-weights to measure their speed"
+                    .to_owned(),
+            ));
+        }
     };
+    let options = bench::Options {
+        model: measured,
+        prompt_tokens: arguments.prompt_tokens.into(),
+        utterances: arguments.tokens.iter().map(|&tokens| tokens.into()).collect(),
+        repetitions: arguments.runs.into(),
+    };
+    let device = arguments.device.as_deref().unwrap_or(&settings.tts_engine.device);
+    let bar = indicatif::ProgressBar::new_spinner();
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    let text = text_front_end();
+    let figures = model::measure(&options, device, arguments.threads.map(usize::from), &mut |stage| {
+        bar.set_message(stage.to_owned());
+    });
+    bar.finish_and_clear();
+    let report = Report { model: figures.map_err(CliError::Model)?, text };
     if arguments.json {
         say_line(&serde_json::to_string_pretty(&report).unwrap_or_default());
-        return Ok(());
+    } else {
+        print(&report);
     }
-    say_line(&format!("{} on {}, median of {}", report.model, report.device, report.runs));
-    say_line(&format!("load              {:9.3} s", report.load_sec));
-    say_line(&format!("first token       {:9.3} s", report.first_token_sec));
-    say_line(&format!("speaking          {:9.3} s for {:.2} s of audio", report.speak_sec, report.audio_sec));
-    say_line(&format!("real-time factor  {:9.4}", report.real_time_factor));
     Ok(())
 }
 
-/// One take, in seconds.
-struct Take {
-    first_token: f64,
-    speak: f64,
-    audio: f64,
+/// The best of a few passes over one paragraph.
+fn text_front_end() -> TextReport {
+    let limits = chunk::Limits { target: 120, cap: 150, split: true };
+    let pass = || {
+        let started = Instant::now();
+        let chunks = chunk::split(&normalize::normalize(PARAGRAPH), limits);
+        debug_assert!(!chunks.is_empty());
+        started.elapsed().as_secs_f64()
+    };
+    let best_s = (0..20).map(|_| pass()).fold(f64::INFINITY, f64::min);
+    TextReport { characters: PARAGRAPH.chars().count(), best_s }
 }
 
-fn measure(model: &mut dyn SpeechModel, text: &str) -> Result<Take, CliError> {
-    let (voice, sample_rate) = (model.info().default_voice.clone(), model.info().sample_rate);
-    let chunk = ChunkRequest { text: text.to_owned(), voice, sampling: Sampling::default(), seed: 1 };
-    let started = Instant::now();
-    let mut first_token = None;
-    let samples = model
-        .speak(&chunk, &Cancel::default(), &mut |_share| {
-            first_token.get_or_insert_with(|| started.elapsed());
-        })
-        .map_err(CliError::Model)?;
-    let speak = started.elapsed();
-    Ok(Take {
-        first_token: first_token.unwrap_or(speak).as_secs_f64(),
-        speak: speak.as_secs_f64(),
-        audio: samples.len() as f64 / f64::from(sample_rate.max(1)),
-    })
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => 0.0,
-        odd if odd % 2 == 1 => values[middle],
-        _ => f64::midpoint(values[middle - 1], values[middle]),
+fn print(report: &Report) {
+    let Report { model, text } = report;
+    say_line(&format!(
+        "{} ({} weights) on {}: {}",
+        model.model, model.weights, model.device, model.device_reason
+    ));
+    say_line("");
+    say_line(&format!("load           {:9.3} s", model.load_s));
+    say_line(&format!("text           {:9.3} ms for {} characters", text.best_s * 1e3, text.characters));
+    say_line(&format!(
+        "T3 prefix      {:9.3} s for {} positions",
+        model.prefill.best_s, model.prefill.positions
+    ));
+    say_line(&format!(
+        "T3 step        {:9.2} ms best, {:.2} ms median: {:.0} tokens/s ({:.1} × real time)",
+        model.step.best_s * 1e3,
+        model.step.median_s * 1e3,
+        model.step.tokens_per_s,
+        model.step.tokens_per_s / 25.0
+    ));
+    for utterance in &model.utterances {
+        say_line("");
+        say_line(&format!(
+            "{} tokens = {:.1} s of audio{}",
+            utterance.tokens,
+            utterance.audio_s,
+            if utterance.prompt_tokens > 0 {
+                format!(", behind a prompt of {} tokens", utterance.prompt_tokens)
+            } else {
+                String::new()
+            }
+        ));
+        for (stage, seconds) in [
+            ("T3", utterance.t3_s),
+            ("S3Gen", utterance.s3gen_s),
+            ("HiFT", utterance.hift_s),
+            ("total", utterance.total_s),
+        ] {
+            say_line(&format!("  {stage:<12} {seconds:9.3} s"));
+        }
+        say_line(&format!("  real-time factor {:.4}", utterance.rtf));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle_or_the_mean_of_the_two_middles() {
-        let close = |found: f64, expected: f64| (found - expected).abs() < 1e-12;
-        assert!(close(median([3.0, 1.0, 2.0].into_iter()), 2.0));
-        assert!(close(median([4.0, 1.0, 3.0, 2.0].into_iter()), 2.5));
+    say_line("");
+    say_line(&format!("first audio    {:9.3} s", model.first_audio_s));
+    if let Some(megabytes) = model.peak_memory_mb {
+        say_line(&format!("peak memory    {megabytes:9.0} MB"));
     }
 }

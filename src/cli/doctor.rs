@@ -40,9 +40,15 @@ pub(super) fn run(place: &Place, arguments: &DoctorArgs) -> Result<(), CliError>
     let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone()))?;
     let data_dir = place.data_dir()?;
     say_line(&format!("declaim {}\n", env!("CARGO_PKG_VERSION")));
-    for device in model::devices(&settings.tts_engine.device) {
-        let mark = if device.chosen { "*" } else { " " };
-        say_line(&format!("{mark} {} ({}): {}", device.name, device.kind, device.reason));
+    match model::devices(&settings.tts_engine.device) {
+        Ok(devices) => {
+            for device in devices {
+                let mark = if device.chosen { "*" } else { " " };
+                say_line(&format!("{mark} {} ({}): {}", device.name, device.kind, device.reason));
+            }
+        }
+        // The model's check below names the cause.
+        Err(_) => say_line(&format!("! no device for {:?}", settings.tts_engine.device)),
     }
     say_line("");
     let checks = [
@@ -137,13 +143,6 @@ fn check_model(settings: &Settings) -> Finding {
             configured.unwrap_or_default(),
         )),
         Ok(_) => Finding::Well(format!("{summary}, speaks")),
-        Err(
-            error @ (ModelError::Device(_)
-            | ModelError::Panicked(_)
-            | ModelError::NotLoaded(_)
-            | ModelError::Cancelled
-            | ModelError::UnknownVoice(_)
-            | ModelError::NothingToSpeak),
-        ) => Finding::Bad(format!("{summary}, but it cannot speak: {error}")),
+        Err(error) => Finding::Bad(format!("{summary}, but it cannot speak: {error}")),
     }
 }

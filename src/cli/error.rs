@@ -65,6 +65,8 @@ pub enum CliError {
     #[error("the server says: {0}")]
     Refused(String),
 
+    #[error("{0}")]
+    Usage(String),
     #[error("{problems} of the checks failed")]
     Unwell { problems: usize },
     #[error("cannot {doing} {}", path.display())]
@@ -111,6 +113,7 @@ impl CliError {
             | Self::Serve(_)
             | Self::Draft(_)
             | Self::Voice(_)
+            | Self::Usage(_)
             | Self::Interrupted
             | Self::Speak(_)
             | Self::UnknownJob(_)
@@ -130,6 +133,7 @@ impl CliError {
             | Self::LogLevel(_)
             | Self::Draft(_)
             | Self::Voice(_)
+            | Self::Usage(_)
             | Self::Extension { .. } => 2,
             Self::Interrupted => 130,
             Self::App(_)

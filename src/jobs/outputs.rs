@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::{JobId, with_causes};
+use waveform::wav;
+
 use crate::speech::AudioFormat;
 
 const PART: &str = ".part";
@@ -104,17 +106,16 @@ impl Outputs {
             Err(error) => return Err(failed("create", &folder, error)),
         }
         let name = format!("{position}.wav");
-        let write = |file| {
-            write_float_wav(file, sample_rate, samples)
-                .map_err(|error| failed("write", &folder.join(&name), error))
+        let write = |mut file: File| {
+            wav::write_f32(&mut file, samples, sample_rate)
+                .map_err(|error| failed("write", &folder.join(&name), io::Error::other(error)))
         };
         write_aside(&folder, &name, write).map(|(_bytes, ())| ())
     }
 
     /// Whether the chunk's file is there with exactly this many samples.
     pub(super) fn has_chunk(&self, id: JobId, position: u32, samples: u64) -> bool {
-        hound::WavReader::open(self.chunk_path(id, position))
-            .is_ok_and(|reader| u64::from(reader.duration()) == samples)
+        wav::frames(self.chunk_path(id, position)).is_ok_and(|frames| frames == samples)
     }
 
     /// Removes a job's chunks; its result stays. Nothing to remove is fine.
@@ -210,26 +211,6 @@ fn sync_folder(folder: &Path) -> Result<(), OutputsError> {
     Ok(())
 }
 
-fn write_float_wav(file: File, sample_rate: u32, samples: &[f32]) -> io::Result<()> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
-    let write = || {
-        let mut writer = hound::WavWriter::new(io::BufWriter::new(file), spec)?;
-        for sample in samples {
-            writer.write_sample(*sample)?;
-        }
-        writer.finalize()
-    };
-    write().map_err(|error| match error {
-        hound::Error::IoError(error) => error,
-        other => io::Error::other(other),
-    })
-}
-
 fn remove_file(path: &Path) -> Result<(), OutputsError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(()),
@@ -312,9 +293,7 @@ mod tests {
         let id = JobId::new();
         let samples = [0.0, 0.125, -1.5, f32::MIN_POSITIVE];
         outputs.write_chunk(id, 3, 24_000, &samples).unwrap();
-        let mut reader = hound::WavReader::open(outputs.chunk_path(id, 3)).unwrap();
-        let read: Vec<f32> = reader.samples().map(Result::unwrap).collect();
-        assert_eq!(read, samples);
+        assert_eq!(wav::read(outputs.chunk_path(id, 3)).unwrap().samples, samples);
         assert!(outputs.has_chunk(id, 3, 4));
         assert!(!outputs.has_chunk(id, 3, 5));
         assert!(!outputs.has_chunk(id, 2, 4));

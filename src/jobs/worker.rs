@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::outputs::{Outputs, OutputsError};
 use super::store::{Checkpoint, Claim, Claimed};
 use super::{Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::chunk::Chunk;
 use crate::speech::engine::{Engine, EngineState, OnProgress};
 use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
-use crate::speech::stitch::{SpokenChunk, StitchError, stitch};
 use crate::speech::{self, Cancel, SpeechRequest};
 
 /// How long an idle worker trusts its wake-up: another process may have queued a job, and a retry may be due.
@@ -56,7 +56,7 @@ enum Stopped {
     #[error(transparent)]
     Model(ModelError),
     #[error("the audio could not be put together")]
-    Stitch(#[source] StitchError),
+    Stitch(#[source] AssembleError),
     #[error("the audio could not be stored")]
     Outputs(#[from] OutputsError),
     #[error("the job could not be kept up to date")]
@@ -65,11 +65,11 @@ enum Stopped {
     Crashed(#[from] tokio::task::JoinError),
 }
 
-impl From<StitchError> for Stopped {
-    fn from(error: StitchError) -> Self {
+impl From<AssembleError> for Stopped {
+    fn from(error: AssembleError) -> Self {
         match error {
             // Whoever cancelled knows why; `Speaking::why_cancelled` asks.
-            StitchError::Cancelled => Self::Model(ModelError::Cancelled),
+            AssembleError::Cancelled => Self::Model(ModelError::Cancelled),
             other => Self::Stitch(other),
         }
     }
@@ -390,7 +390,7 @@ impl Speaking {
                 .collect();
             let file_name = Outputs::result_name(id, request.format);
             let (bytes, duration_ms) = outputs.publish::<_, Stopped>(&file_name, |file| {
-                Ok(stitch(&spoken, sample_rate, &request, &cancel, file)?)
+                Ok(assemble(&spoken, sample_rate, &request, &cancel, file)?)
             })?;
             Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
         });

@@ -3,14 +3,15 @@
 //! The command line speaks this way. Each step is the very function that the queue's worker calls, so both sound the
 //! same; only what makes a job survive its process is missing here, because there is nobody left to wait for it.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::path::Path;
 
+use waveform::wav::{self, WavError};
+
+use super::assemble::{AssembleError, SpokenChunk, assemble};
 use super::chunk::Chunk;
 use super::model::{ChunkRequest, ModelError, SpeechModel};
 use super::request::voice_id;
-use super::stitch::{SpokenChunk, StitchError, stitch};
 use super::{Cancel, SpeechRequest, plan};
 
 /// How far the speech is.
@@ -31,16 +32,16 @@ pub enum SpeakError {
     #[error(transparent)]
     Voice(#[from] crate::voices::UnknownVoice),
     #[error("a chunk of audio cannot be kept in the folder for temporary files")]
-    Keep(#[source] io::Error),
+    Keep(#[from] WavError),
     #[error("the audio cannot be put together")]
-    Stitch(#[source] StitchError),
+    Stitch(#[source] AssembleError),
 }
 
-impl From<StitchError> for SpeakError {
-    fn from(error: StitchError) -> Self {
+impl From<AssembleError> for SpeakError {
+    fn from(error: AssembleError) -> Self {
         match error {
-            StitchError::Cancelled => Self::Model(ModelError::Cancelled),
-            broken @ StitchError::Wav(_) => Self::Stitch(broken),
+            AssembleError::Cancelled => Self::Model(ModelError::Cancelled),
+            broken @ AssembleError::Stitch(_) => Self::Stitch(broken),
         }
     }
 }
@@ -81,31 +82,12 @@ pub fn speak(
             progress(Progress { share: before + share * length, chunk: position + 1, total_chunks });
         })?;
         let path = scratch.join(format!("{position}.wav"));
-        write_float_wav(&path, info.sample_rate, &samples).map_err(SpeakError::Keep)?;
+        let mut file = File::create(&path).map_err(WavError::Open)?;
+        wav::write_f32(&mut file, &samples, info.sample_rate)?;
         spoken.push(SpokenChunk { path, pause: chunk.pause });
         before += length;
     }
-    Ok(stitch(&spoken, info.sample_rate, request, cancel, out)?)
-}
-
-fn write_float_wav(path: &Path, sample_rate: u32, samples: &[f32]) -> io::Result<()> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate,
-        bits_per_sample: 32,
-        sample_format: hound::SampleFormat::Float,
-    };
-    let write = || {
-        let mut writer = hound::WavWriter::new(io::BufWriter::new(fs::File::create(path)?), spec)?;
-        for sample in samples {
-            writer.write_sample(*sample)?;
-        }
-        writer.finalize()
-    };
-    write().map_err(|error| match error {
-        hound::Error::IoError(error) => error,
-        other => io::Error::other(other),
-    })
+    Ok(assemble(&spoken, info.sample_rate, request, cancel, out)?)
 }
 
 #[cfg(test)]

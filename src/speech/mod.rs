@@ -1,13 +1,15 @@
 //! From a valid request to one waveform. Knows nothing of jobs, files or HTTP.
 //!
 //! The journey of a text: `normalize` reads numbers and symbols out, `chunk` cuts it into pieces a model can speak,
-//! `engine` (the model's own thread) speaks each piece, `stitch` joins them with pauses. Progress and cancellation are
+//! `engine` (the model's own thread) speaks each piece, `stitch` joins them with pauses, `assemble` makes the file. Progress and cancellation are
 //! values handed in by the caller.
 
+pub mod assemble;
 pub mod chunk;
 pub mod direct;
 pub mod engine;
 pub mod model;
+pub mod normalize;
 pub mod request;
 pub mod stitch;
 pub mod tone;
@@ -82,5 +84,9 @@ impl Cancel {
 pub fn plan(request: &SpeechRequest, info: &model::ModelInfo) -> Vec<chunk::Chunk> {
     let limits =
         chunk::Limits { target: request.chunk_size, cap: info.max_chunk_chars, split: request.split_text };
-    chunk::split(&request.text, limits)
+    if request.normalize {
+        chunk::split(&normalize::normalize(&request.text), limits)
+    } else {
+        chunk::split(&request.text, limits)
+    }
 }

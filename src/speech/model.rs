@@ -1,5 +1,15 @@
 //! The seam to the networks: what the server asks of a model, in plain values. The only file that names `chatterbox`.
 
+use std::ops::ControlFlow;
+
+pub use chatterbox::bench;
+use chatterbox::device::{Choice, Request};
+use chatterbox::noise::Seeded;
+use chatterbox::pipeline::{Chatterbox, SpeakError, Step};
+use chatterbox::t3::T3Error;
+use chatterbox::variant::SamplingConfig;
+use chatterbox::voice::Voice;
+
 use super::tone::{Tone, ToneSettings};
 use super::{Cancel, Sampling};
 
@@ -75,6 +85,8 @@ pub enum ModelError {
     UnknownVoice(String),
     #[error("the text has no characters that this model can speak")]
     NothingToSpeak,
+    #[error("the model cannot speak this: {0}")]
+    Refused(String),
     #[error("the device failed: {0}")]
     Device(String),
     #[error("the model crashed: {0}")]
@@ -88,25 +100,27 @@ impl ModelError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Device(_) | Self::Panicked(_) | Self::NotLoaded(_) => true,
-            Self::Cancelled | Self::UnknownVoice(_) | Self::NothingToSpeak => false,
+            Self::Cancelled | Self::UnknownVoice(_) | Self::NothingToSpeak | Self::Refused(_) => false,
         }
     }
 }
 
 /// The models that [`load`] knows, best first.
 pub fn names() -> Vec<&'static str> {
-    vec!["tone"]
+    vec!["pico", "tone"]
 }
 
 /// Makes a model ready to speak. Blocks while it reads and uploads weights; call it on the thread that will use it.
 ///
-/// `name` is one of [`names`] or `auto`; `device` is `auto`, `cpu`, `gpu` or the name of a graphics API.
+/// `name` is one of [`names`] or `auto`, the best one there is; `device` is `auto`, `cpu`, `gpu` or the name of a graphics
+/// API. `tone` hums and is for tests.
 ///
 /// # Errors
 /// [`ModelError::NotLoaded`] with the reason, for an unknown name too.
-pub fn load(name: &str, _device: &str) -> Result<Box<dyn SpeechModel>, ModelError> {
+pub fn load(name: &str, device: &str) -> Result<Box<dyn SpeechModel>, ModelError> {
     match name {
         "tone" => Ok(Box::new(Tone::new(ToneSettings::from_env()))),
+        "auto" | "pico" => Ok(Box::new(Spoken::pico(&start(device)?)?)),
         other => Err(ModelError::NotLoaded(format!(
             "there is no model {other:?}; the models are {}",
             names().join(", ")
@@ -128,11 +142,188 @@ pub struct DeviceReport {
 }
 
 /// The devices found, and what becomes of them under this setting of `tts_engine.device`.
-pub fn devices(_device: &str) -> Vec<DeviceReport> {
-    vec![DeviceReport {
-        name: "CPU".to_owned(),
+///
+/// # Errors
+/// [`ModelError::NotLoaded`] when the setting cannot be met.
+pub fn devices(device: &str) -> Result<Vec<DeviceReport>, ModelError> {
+    let choice = start(device)?;
+    let adapters = chatterbox::device::adapters();
+    let mut reports: Vec<DeviceReport> = adapters
+        .iter()
+        .map(|adapter| {
+            let chosen = choice.is_gpu && choice.name == adapter.to_string();
+            let reason = match () {
+                () if chosen => choice.reason.clone(),
+                () if adapter.is_real() => {
+                    "another one was taken; name its API with --device to use it".to_owned()
+                }
+                () => "a software rasteriser, slower than the CPU itself; taken only by name".to_owned(),
+            };
+            DeviceReport {
+                name: adapter.name.clone(),
+                kind: format!("{}, {}", adapter.api, adapter.class),
+                chosen,
+                reason,
+            }
+        })
+        .collect();
+    reports.push(DeviceReport {
+        name: if choice.is_gpu { "CPU".to_owned() } else { choice.name.clone() },
         kind: "CPU".to_owned(),
-        chosen: true,
-        reason: "it is the only device of this build".to_owned(),
-    }]
+        chosen: !choice.is_gpu,
+        reason: if choice.is_gpu { "a GPU was taken".to_owned() } else { choice.reason },
+    });
+    Ok(reports)
+}
+
+/// Measures a model stage by stage; `progress` is told what is being measured.
+///
+/// # Errors
+/// [`ModelError::NotLoaded`] when the device or the model cannot be had.
+pub fn measure(
+    options: &bench::Options,
+    device: &str,
+    threads: Option<usize>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<bench::Report, ModelError> {
+    if let Some(threads) = threads {
+        chatterbox::device::limit_threads(threads).map_err(not_loaded)?;
+    }
+    bench::run(options, &start(device)?, progress).map_err(not_loaded)
+}
+
+/// Starts the device asked for and logs which one it is and why.
+fn start(device: &str) -> Result<Choice, ModelError> {
+    let request: Request = device.parse().map_err(not_loaded)?;
+    let choice = chatterbox::device::choose(request).map_err(not_loaded)?;
+    tracing::info!(device = %choice.name, reason = %choice.reason, "device chosen");
+    Ok(choice)
+}
+
+/// An error with its causes in one line, since it crosses threads and ends in front of people.
+fn not_loaded(error: impl std::error::Error) -> ModelError {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    ModelError::NotLoaded(message)
+}
+
+/// A Chatterbox checkpoint as the server sees it.
+struct Spoken {
+    model: Chatterbox,
+    voices: Vec<(String, Voice)>,
+    info: ModelInfo,
+}
+
+impl Spoken {
+    fn pico(choice: &Choice) -> Result<Self, ModelError> {
+        let checkpoint = chatterbox::pico::checkpoint(&choice.device).map_err(not_loaded)?;
+        let model = Chatterbox::load(checkpoint, choice).map_err(not_loaded)?;
+        let named = chatterbox::pico::voices().map_err(not_loaded)?;
+        let info = ModelInfo {
+            name: model.name().to_owned(),
+            class_name: "ChatterboxPico".to_owned(),
+            device: choice.name.clone(),
+            device_reason: choice.reason.clone(),
+            sample_rate: chatterbox::variant::SAMPLE_RATE,
+            max_chunk_chars: model.config().sampling.max_prompt_chars,
+            default_voice: named.first().map(|voice| voice.id.to_owned()).unwrap_or_default(),
+            voices: named
+                .iter()
+                .map(|voice| VoiceInfo {
+                    id: voice.id.to_owned(),
+                    name: voice.about.name.clone(),
+                    gender: Some(voice.about.gender.clone()),
+                    language: "en".to_owned(),
+                    origin: format!("embedded; taught by CMU Flite's {}", voice.about.teacher),
+                })
+                .collect(),
+            languages: vec!["en".to_owned()],
+            paralinguistic_tags: Vec::new(),
+        };
+        let voices = named.into_iter().map(|voice| (voice.id.to_owned(), voice.voice)).collect();
+        let mut spoken = Self { model, voices, info };
+        if choice.is_gpu {
+            spoken.warm_up()?;
+        }
+        Ok(spoken)
+    }
+
+    /// Compiles and tunes the kernels before the first request has to wait for it.
+    fn warm_up(&mut self) -> Result<(), ModelError> {
+        let started = std::time::Instant::now();
+        let request = ChunkRequest {
+            text: "The quick brown fox jumps over the lazy dog.".to_owned(),
+            voice: self.info.default_voice.clone(),
+            sampling: Sampling::default(),
+            seed: 1,
+        };
+        self.speak(&request, &Cancel::default(), &mut |_| {})?;
+        tracing::info!(seconds = started.elapsed().as_secs_f32(), "kernels compiled");
+        Ok(())
+    }
+}
+
+impl SpeechModel for Spoken {
+    fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    fn speak(
+        &mut self,
+        chunk: &ChunkRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(f32),
+    ) -> Result<Vec<f32>, ModelError> {
+        let (_, voice) = self
+            .voices
+            .iter()
+            .find(|(id, _)| *id == chunk.voice)
+            .ok_or_else(|| ModelError::UnknownVoice(chunk.voice.clone()))?;
+        if !chunk.text.chars().any(char::is_alphanumeric) {
+            // Bare punctuation ("…", "* * *"): a short silence, since a model would babble.
+            return Ok(vec![0.0; self.info.sample_rate as usize / 5]);
+        }
+        let sampling = overridden(self.model.config().sampling.clone(), &chunk.sampling);
+        let mut observe = |step| {
+            progress(share_done(step));
+            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let spoken = self
+            .model
+            .speak(&chunk.text, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
+            .map_err(|error| match error {
+                SpeakError::Cancelled => ModelError::Cancelled,
+                SpeakError::NothingToSay => ModelError::NothingToSpeak,
+                SpeakError::T3(T3Error::Device(cause)) | SpeakError::Device(cause) => {
+                    ModelError::Device(cause)
+                }
+                error @ (SpeakError::T3(_) | SpeakError::Text(_)) => ModelError::Refused(error.to_string()),
+            })?;
+        progress(1.0);
+        Ok(spoken.samples)
+    }
+}
+
+/// The share of a chunk's work that is done, as the stages were measured on the CPU: T3 is about half of it.
+fn share_done(step: Step) -> f32 {
+    match step {
+        Step::Token { count, expected } => 0.5 * count as f32 / expected as f32,
+        Step::Mel => 0.5,
+        Step::Samples => 0.7,
+    }
+}
+
+/// The checkpoint's defaults with what the request says. Fields that this architecture has no use for (`exaggeration`,
+/// `cfg_weight`, `min_p`) are ignored, as the reference does.
+fn overridden(mut config: SamplingConfig, request: &Sampling) -> SamplingConfig {
+    config.temperature = request.temperature.unwrap_or(config.temperature);
+    config.top_k = request.top_k.unwrap_or(config.top_k);
+    config.top_p = request.top_p.unwrap_or(config.top_p);
+    config.repetition_penalty = request.repetition_penalty.unwrap_or(config.repetition_penalty);
+    config
 }

@@ -53,8 +53,16 @@ function announce(text) {
   byId("announcer").textContent = text;
 }
 
+/** The id of the job that is being followed. */
+function activeId() {
+  return isActive(job) ? job.id : null;
+}
+
 function renderHistory() {
-  historyList.render(history.entries(), { shownId: isActive(job) ? job.id : player.currentId, playingId: player.playing ? player.currentId : null });
+  historyList.render(history.entries(), {
+    shownId: activeId() ?? player.currentId,
+    playingId: player.playing ? player.currentId : null,
+  });
 }
 
 function renderEmpty() {
@@ -209,7 +217,7 @@ setInterval(renderHistory, AGO_MS);
 
 const resumed = currentJob.load();
 const watcher = watchServer({ modelInfo: api.modelInfo, onView: (view) => void onServer(view) });
-const refresher = refreshHistory({ history, fetchStatus: api.status, followedId: () => (isActive(job) ? job.id : null) });
+const refresher = refreshHistory({ history, fetchStatus: api.status, followedId: activeId });
 if (resumed) {
   const known = history.entries().some((entry) => entry.id === resumed.id);
   if (!known) history.add(entryFor(resumed.id, resumed.params, Date.now()));

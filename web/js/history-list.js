@@ -24,6 +24,7 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
   function metaText(entry, now) {
     const parts = [voiceName(entry.voice)];
     if (entry.status === "running") parts.push(`${Math.round(entry.progress ?? 0)} %`);
+    else if (entry.status === "failed" && entry.error) parts.push(`failed: ${entry.error}`);
     else if (entry.status !== "completed") parts.push(STATUS_TEXT[entry.status] ?? entry.status);
     if (entry.status === "completed") {
       if (entry.durationSec !== undefined) parts.push(clock(entry.durationSec));
@@ -62,7 +63,13 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
     }
     if (isOpen(entry)) {
       if (!shown) {
-        tools.append(element("button", { type: "button", class: "button small", "data-action": "show", "aria-label": `Show: ${entry.text}`, onclick: () => onShow(entry) }, "Show"));
+        tools.append(element("button", {
+          type: "button",
+          class: "button small",
+          "data-action": "show",
+          "aria-label": `Show: ${entry.text}`,
+          onclick: () => onShow(entry),
+        }, "Show"));
       }
       tools.append(action("cancel", "Cancel", entry, onCancel, icon("remove")));
     } else {
@@ -71,7 +78,8 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
     const text = element("p", { class: "recent-text" }, entry.text || "(text not kept)");
     const facts = element("p", { class: "recent-meta hint" }, meta);
     if (entry.error) facts.title = entry.error;
-    const item = element("li", { "data-id": entry.id, "data-status": entry.status }, lead, element("div", { class: "recent-body" }, text, facts), tools);
+    const body = element("div", { class: "recent-body" }, text, facts);
+    const item = element("li", { "data-id": entry.id, "data-status": entry.status }, lead, body, tools);
     if (shown) item.setAttribute("aria-current", "true");
     return item;
   }
@@ -85,8 +93,10 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
 
   function restoreFocus(focus) {
     if (!focus || list.contains(document.activeElement)) return;
-    const item = list.querySelector(`li[data-id="${CSS.escape(focus.id)}"]`) ?? list.children[Math.min(focus.index, list.children.length - 1)];
-    const control = item?.querySelector(`[data-action="${focus.action}"]`) ?? item?.querySelector("[data-action]");
+    const row = list.querySelector(`li[data-id="${CSS.escape(focus.id)}"]`);
+    const item = row ?? list.children[Math.min(focus.index, list.children.length - 1)];
+    const same = item?.querySelector(`[data-action="${focus.action}"]`);
+    const control = same ?? item?.querySelector("[data-action]");
     (control ?? byId("text")).focus();
   }
 
@@ -110,7 +120,8 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
         return row(entry, meta, { shown: entry.id === shownId, playing: entry.id === playingId });
       });
       // Moving a node drops its focus, so an unchanged list is left alone.
-      if (items.length !== list.children.length || items.some((item, i) => item !== list.children[i])) list.replaceChildren(...items);
+      const changed = items.length !== list.children.length || items.some((item, i) => item !== list.children[i]);
+      if (changed) list.replaceChildren(...items);
       byId("recent-empty").hidden = entries.length > 0;
       byId("recent-clear").hidden = entries.every(isOpen);
       restoreFocus(focus);

@@ -78,7 +78,12 @@ export function parse(stored) {
   if (!Array.isArray(stored)) return [];
   return stored
     .filter((entry) => entry && typeof entry.id === "string" && entry.id && typeof entry.status === "string")
-    .map((entry) => ({ ...entry, text: String(entry.text ?? ""), voice: String(entry.voice ?? ""), format: String(entry.format ?? "wav") }))
+    .map((entry) => ({
+      ...entry,
+      text: String(entry.text ?? ""),
+      voice: String(entry.voice ?? ""),
+      format: String(entry.format ?? "wav"),
+    }))
     .slice(0, LIMIT);
 }
 

@@ -63,7 +63,7 @@ export function createJobCard({ onCancel, onAgain, onDismiss, announce }) {
       case "failed":
         return `The job failed: ${job.message}`;
       case "lost":
-        return `The server no longer knows this job: ${job.message}`;
+        return job.message;
       case "cancelled":
         return "Cancelled.";
       default:

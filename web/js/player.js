@@ -139,7 +139,8 @@ export function createPlayer({ audioOf, onChange }) {
       say(alert, null);
       root.hidden = false;
       byId("player-text").textContent = entry.text;
-      const facts = [voiceName, entry.format.toUpperCase(), bytes(entry.bytes ?? NaN), entry.seed === undefined ? "" : `seed ${entry.seed}`];
+      const seed = entry.seed === undefined ? "" : `seed ${entry.seed}`;
+      const facts = [voiceName, entry.format.toUpperCase(), bytes(entry.bytes ?? NaN), seed];
       byId("player-facts").textContent = facts.filter(Boolean).join(" · ");
       byId("download").href = resultUrl(entry.id);
       audio.src = resultUrl(entry.id);

@@ -67,6 +67,9 @@ export function createVoicePicker({ chosen, onChange }) {
       voices = list;
       choose(chooseVoice(voices, wanted));
       grid.replaceChildren(...voices.map(card));
+      // In a long list the chosen one may be below the fold. Not scrollIntoView: the page itself must stay put.
+      const label = grid.querySelector("label:has(input:checked)");
+      if (label && label.offsetTop + label.offsetHeight > grid.clientHeight) grid.scrollTop = label.offsetTop - 8;
       if (voices.length === 0) {
         hint.hidden = false;
         hint.textContent = "This model has no voices.";

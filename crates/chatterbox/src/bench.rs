@@ -1,0 +1,278 @@
+//! `declaim bench`: measures each stage of a model by itself, on the shapes that the reference's benchmark uses, so that the two can be put
+//! side by side: a prefix of 400 positions, single steps behind it, and whole utterances of 100 and 250 tokens.
+//!
+//! Weights may be random ([`crate::weights::formula`]): what a stage costs depends on shapes alone. The number of tokens is
+//! therefore fixed instead of ending at a stop token.
+
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Serialize;
+
+use crate::device::Choice;
+use crate::noise::{Noise as _, Seeded};
+use crate::pipeline::LoadError;
+use crate::s3gen::{Reference, S3Gen};
+use crate::t3::{Speaker, T3, T3Error, sampling};
+use crate::variant::{MEL_BINS, ModelConfig};
+use crate::weights::Weights;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub model: Model,
+    /// Tokens of the reference clip in S3Gen; ignored for `pico`, which has none.
+    pub prompt_tokens: usize,
+    /// Lengths of the utterances, in speech tokens.
+    pub utterances: Vec<usize>,
+    /// Repetitions; the best one counts, since everything else on a machine only adds time.
+    pub repetitions: usize,
+}
+
+/// Which sizes, and whose weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// The embedded voice with its own weights.
+    Pico,
+    /// Full sizes with weights from the formula.
+    RandomNano,
+    RandomTurbo,
+}
+
+/// Seconds throughout.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub model: String,
+    pub weights: String,
+    pub device: String,
+    pub device_reason: String,
+    pub load_s: f64,
+    pub prefill: Prefill,
+    pub step: StepReport,
+    pub utterances: Vec<UtteranceReport>,
+    /// Time until the first sample of the shortest utterance: all its stages, since nothing is streamed within a chunk yet.
+    pub first_audio_s: f64,
+    /// Largest resident size of the process, where the system tells.
+    pub peak_memory_mb: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Prefill {
+    pub positions: usize,
+    pub best_s: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// Positions in the cache when the first step starts.
+    pub context: usize,
+    pub best_s: f64,
+    pub median_s: f64,
+    pub tokens_per_s: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct UtteranceReport {
+    pub tokens: usize,
+    pub prompt_tokens: usize,
+    pub audio_s: f64,
+    /// Prefill, then one step, read-back and draw for each token.
+    pub t3_s: f64,
+    pub s3gen_s: f64,
+    pub hift_s: f64,
+    pub total_s: f64,
+    /// Total over audio: below 1 is faster than real time.
+    pub rtf: f64,
+}
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    T3(#[from] T3Error),
+    #[error("the device did not return the samples: {0}")]
+    Device(String),
+}
+
+/// Loads the model and measures it; `progress` is told what is being measured.
+pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchError> {
+    progress("loading weights");
+    let started = Instant::now();
+    let (name, weights, bench) = Bench::load(options, choice)?;
+    sync(&choice.device);
+    let load_s = started.elapsed().as_secs_f64();
+
+    progress("T3: prefix");
+    let positions = 400.min(bench.config.t3.positions / 2);
+    let mut prefill = Duration::MAX;
+    for _ in 0..=options.repetitions {
+        prefill = prefill.min(bench.prefill(positions)?);
+    }
+    progress("T3: single steps");
+    let mut steps = bench.steps(positions, 40)?;
+    steps.drain(..2);
+    steps.sort_unstable();
+    let (best, median) = (steps[0].as_secs_f64(), steps[steps.len() / 2].as_secs_f64());
+
+    let mut utterances = Vec::new();
+    for &tokens in &options.utterances {
+        progress(&format!("utterance of {tokens} tokens"));
+        let mut best: Option<UtteranceReport> = None;
+        for _ in 0..=options.repetitions {
+            let report = bench.utterance(tokens)?;
+            if best.as_ref().is_none_or(|best| report.total_s < best.total_s) {
+                best = Some(report);
+            }
+        }
+        utterances.extend(best);
+    }
+    Ok(Report {
+        model: name,
+        weights,
+        device: choice.name.clone(),
+        device_reason: choice.reason.clone(),
+        load_s,
+        prefill: Prefill { positions, best_s: prefill.as_secs_f64() },
+        step: StepReport { context: positions, best_s: best, median_s: median, tokens_per_s: 1.0 / median },
+        first_audio_s: utterances.iter().map(|u| u.total_s).fold(f64::INFINITY, f64::min),
+        utterances,
+        peak_memory_mb: peak_memory_mb(),
+    })
+}
+
+struct Bench {
+    t3: T3,
+    s3gen: S3Gen,
+    config: ModelConfig,
+    speaker: Speaker,
+    reference: Reference,
+    device: Device,
+}
+
+impl Bench {
+    fn load(options: &Options, choice: &Choice) -> Result<(String, String, Self), LoadError> {
+        let device = &choice.device;
+        let (name, kind, config, t3, s3gen) = match options.model {
+            Model::Pico => {
+                let checkpoint = crate::pico::checkpoint(device)?;
+                ("pico", "embedded", checkpoint.config, checkpoint.t3, checkpoint.s3gen)
+            }
+            Model::RandomNano => {
+                let weights = ["t3_nano_v1", "s3gen_meanflow"].map(|key| Weights::formula(key, device));
+                let [t3, s3gen] = weights;
+                ("nano", "random", ModelConfig::nano(), t3, s3gen)
+            }
+            Model::RandomTurbo => {
+                let weights = ["t3_turbo_v1", "s3gen_meanflow"].map(|key| Weights::formula(key, device));
+                let [t3, s3gen] = weights;
+                ("turbo", "random", ModelConfig::turbo(), t3, s3gen)
+            }
+        };
+        let mut noise = Seeded::new(1);
+        let prompt_tokens = if config.t3.prompt_tokens == 0 { 0 } else { options.prompt_tokens };
+        let bench = Self {
+            t3: T3::load(&t3.root(), &config.t3, choice.granularity)?,
+            s3gen: S3Gen::load(&s3gen.root(), &config.s3gen, &config.hift, choice.granularity)?,
+            speaker: Speaker {
+                embedding: noise.normal("speaker", config.t3.speaker_width),
+                prompt: some_tokens(config.t3.prompt_tokens, config.s3gen.vocab),
+            },
+            reference: Reference {
+                prompt_tokens: some_tokens(prompt_tokens, config.s3gen.vocab),
+                prompt_mel: noise
+                    .normal("mel", 2 * prompt_tokens * MEL_BINS)
+                    .iter()
+                    .map(|v| v - 4.0)
+                    .collect(),
+                speaker: noise.normal("x-vector", config.s3gen.speaker_width),
+            },
+            config,
+            device: device.clone(),
+        };
+        Ok((name.to_owned(), kind.to_owned(), bench))
+    }
+
+    fn embeddings(&self, positions: usize) -> Tensor<3> {
+        let width = self.config.t3.width;
+        let values = Seeded::new(2).normal("embeddings", positions * width);
+        Tensor::<3>::from_data(TensorData::new(values, [1, positions, width]), &self.device) * 0.3
+    }
+
+    fn prefill(&self, positions: usize) -> Result<Duration, T3Error> {
+        let embeddings = self.embeddings(positions);
+        let mut cache = self.t3.cache(positions);
+        sync(&self.device);
+        let started = Instant::now();
+        crate::t3::read_logits(self.t3.prefill(embeddings, &mut cache))?;
+        Ok(started.elapsed())
+    }
+
+    fn steps(&self, context: usize, count: usize) -> Result<Vec<Duration>, T3Error> {
+        let mut cache = self.t3.cache(context + count);
+        crate::t3::read_logits(self.t3.prefill(self.embeddings(context), &mut cache))?;
+        (0..count)
+            .map(|index| {
+                let started = Instant::now();
+                crate::t3::read_logits(self.t3.step(index as u32, &mut cache))?;
+                Ok(started.elapsed())
+            })
+            .collect()
+    }
+
+    fn utterance(&self, tokens: usize) -> Result<UtteranceReport, BenchError> {
+        let mut noise = Seeded::new(3);
+        let started = Instant::now();
+        let text = some_tokens(24, self.config.t3.text_vocab);
+        let prefix = self.t3.prefix(&text, &self.speaker)?;
+        let mut cache = self.t3.cache(prefix.dims()[1] + tokens);
+        let mut logits = crate::t3::read_logits(self.t3.prefill(prefix, &mut cache))?;
+        let mut spoken = Vec::with_capacity(tokens);
+        while spoken.len() < tokens {
+            let token = sampling::sample(logits, &spoken, &self.config.sampling, &mut noise).unwrap_or(0);
+            // A fixed count is measured, so control tokens are replaced instead of obeyed.
+            spoken.push(token % self.config.s3gen.vocab as u32);
+            logits = crate::t3::read_logits(self.t3.step(spoken[spoken.len() - 1], &mut cache))?;
+        }
+        let t3_done = Instant::now();
+        let mel = self.s3gen.mel(&spoken, &self.reference, &mut noise);
+        sync(&self.device);
+        let mel_done = Instant::now();
+        let samples = self.s3gen.wave(mel, &mut noise).map_err(BenchError::Device)?;
+        let done = Instant::now();
+
+        let audio_s = samples.len() as f64 / f64::from(crate::variant::SAMPLE_RATE);
+        let total_s = (done - started).as_secs_f64();
+        Ok(UtteranceReport {
+            tokens,
+            prompt_tokens: self.reference.prompt_tokens.len(),
+            audio_s,
+            t3_s: (t3_done - started).as_secs_f64(),
+            s3gen_s: (mel_done - t3_done).as_secs_f64(),
+            hift_s: (done - mel_done).as_secs_f64(),
+            total_s,
+            rtf: total_s / audio_s,
+        })
+    }
+}
+
+/// Some ids below `vocabulary`, spread over it.
+fn some_tokens(count: usize, vocabulary: usize) -> Vec<u32> {
+    (0..count).map(|i| ((i * 7919 + 13) % vocabulary) as u32).collect()
+}
+
+/// Waits until the device has done everything. A device that cannot will say so at the next read-back.
+fn sync(device: &Device) {
+    if let Err(error) = device.sync() {
+        tracing::warn!(?error, "the device could not be synchronised");
+    }
+}
+
+/// The high-water mark of this process's resident memory.
+pub fn peak_memory_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes / 1024.0)
+}

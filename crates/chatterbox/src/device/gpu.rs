@@ -1,0 +1,85 @@
+//! Adapters through wgpu. Each is started once per process and stays, which is how burn keeps its runtimes too.
+
+use std::sync::Mutex;
+
+use burn::tensor::wgpu::{WgpuBackend, wgpu};
+use burn::tensor::{Device, DeviceKind};
+
+use super::{Adapter, Choice, Class, DeviceError, GraphicsApi};
+
+/// Lengths grow in steps of this many positions (2.6 s of speech): few shapes, little waste.
+const GRANULARITY: usize = 64;
+
+pub(super) fn adapters() -> Vec<Adapter> {
+    let apis = [
+        (GraphicsApi::Vulkan, wgpu::Backends::VULKAN),
+        (GraphicsApi::Metal, wgpu::Backends::METAL),
+        (GraphicsApi::Dx12, wgpu::Backends::DX12),
+        (GraphicsApi::Gl, wgpu::Backends::GL),
+    ];
+    let mut adapters: Vec<Adapter> = Vec::new();
+    for (api, backends) in apis {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
+        for adapter in pollster::block_on(instance.enumerate_adapters(backends)) {
+            let info = adapter.get_info();
+            let class = match info.device_type {
+                wgpu::DeviceType::DiscreteGpu => Class::Discrete,
+                wgpu::DeviceType::IntegratedGpu => Class::Integrated,
+                wgpu::DeviceType::VirtualGpu => Class::Virtual,
+                wgpu::DeviceType::Other => Class::Other,
+                wgpu::DeviceType::Cpu => Class::Software,
+            };
+            let index = adapters.iter().filter(|other| (other.api, other.class) == (api, class)).count();
+            let driver = format!("{} {}", info.driver, info.driver_info).trim().to_owned();
+            adapters.push(Adapter { name: info.name, api, class, driver, index });
+        }
+    }
+    // Best first; OpenGL last, since the other APIs reach the same hardware with less between.
+    adapters.sort_by_key(|adapter| (adapter.class, adapter.api, adapter.index));
+    adapters
+}
+
+static STARTED: Mutex<Vec<(Adapter, Device)>> = Mutex::new(Vec::new());
+
+pub(super) fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceError> {
+    let mut started = STARTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let device = match started.iter().find(|(other, _)| other == adapter) {
+        Some((_, device)) => device.clone(),
+        None => {
+            let device = start_new(adapter)?;
+            started.push((adapter.clone(), device.clone()));
+            device
+        }
+    };
+    Ok(Choice {
+        device,
+        name: adapter.to_string(),
+        reason: reason.to_owned(),
+        granularity: GRANULARITY,
+        is_gpu: true,
+    })
+}
+
+fn start_new(adapter: &Adapter) -> Result<Device, DeviceError> {
+    let kind = match adapter.class {
+        Class::Discrete => DeviceKind::DiscreteGpu(adapter.index),
+        Class::Integrated => DeviceKind::IntegratedGpu(adapter.index),
+        Class::Virtual => DeviceKind::VirtualGpu(adapter.index),
+        Class::Other => DeviceKind::Other(adapter.index),
+        Class::Software => DeviceKind::Cpu,
+    };
+    let api = match adapter.api {
+        GraphicsApi::Vulkan => WgpuBackend::Vulkan,
+        GraphicsApi::Metal => WgpuBackend::Metal,
+        GraphicsApi::Dx12 => WgpuBackend::Dx12,
+        GraphicsApi::Gl => WgpuBackend::Gl,
+    };
+    let failed = |cause: String| DeviceError::Start { adapter: adapter.to_string(), cause };
+    // Drivers are foreign code, and burn's start-up reports some of their refusals by panicking.
+    std::panic::catch_unwind(|| Device::wgpu_options().device_kind(kind).graphics_api(api).init())
+        .map_err(|_| failed("its driver refused (the log has the details)".to_owned()))?
+        .map_err(|error| failed(error.to_string()))
+}

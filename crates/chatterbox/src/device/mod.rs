@@ -1,0 +1,289 @@
+//! Which processor runs the networks, and why.
+//!
+//! `auto` takes a real GPU where there is one and the CPU otherwise; a software adapter (Mesa's llvmpipe, WARP) pretends to
+//! be a GPU and is slower than the CPU backend by far, so it is taken only when its graphics API is named. The choice comes
+//! with its reason in a sentence, because "why is it slow?" is the first question people ask.
+
+#[cfg(feature = "gpu")]
+mod gpu;
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+
+/// What was asked for with `--device`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The best GPU, else the CPU.
+    Auto,
+    Cpu,
+    /// Any real GPU; an error without one.
+    Gpu,
+    /// An adapter of this API, software included.
+    Api(GraphicsApi),
+}
+
+/// The interface through which wgpu reaches an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GraphicsApi {
+    Vulkan,
+    Metal,
+    Dx12,
+    Gl,
+}
+
+/// The words that `--device` understands.
+pub const NAMES: [&str; 7] = ["auto", "cpu", "gpu", "vulkan", "metal", "dx12", "gl"];
+
+impl FromStr for Request {
+    type Err = DeviceError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Ok(match name.to_ascii_lowercase().as_str() {
+            "auto" => Self::Auto,
+            "cpu" => Self::Cpu,
+            "gpu" => Self::Gpu,
+            "vulkan" => Self::Api(GraphicsApi::Vulkan),
+            "metal" => Self::Api(GraphicsApi::Metal),
+            "dx12" => Self::Api(GraphicsApi::Dx12),
+            "gl" => Self::Api(GraphicsApi::Gl),
+            _ => return Err(DeviceError::UnknownName(name.to_owned())),
+        })
+    }
+}
+
+impl fmt::Display for GraphicsApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vulkan => "Vulkan",
+            Self::Metal => "Metal",
+            Self::Dx12 => "DX12",
+            Self::Gl => "OpenGL",
+        })
+    }
+}
+
+/// Why the device asked for cannot be had.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error("there is no device called {0:?}; use one of {names}", names = NAMES.join(", "))]
+    UnknownName(String),
+    #[error("no {wanted} was found ({found}); use --device cpu, or auto to let declaim choose")]
+    NotFound { wanted: String, found: String },
+    #[error("{adapter} could not be started: {cause}")]
+    Start { adapter: String, cause: String },
+    #[error("the number of threads is fixed once arithmetic has begun")]
+    Threads(#[source] std::sync::Arc<rayon::ThreadPoolBuildError>),
+    #[error("this build of declaim has no GPU support; it was built without the `gpu` feature")]
+    NotBuilt,
+}
+
+/// A graphics adapter of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    pub name: String,
+    pub api: GraphicsApi,
+    pub class: Class,
+    /// Driver and version, as it calls itself; may be empty.
+    pub driver: String,
+    /// Its place among the adapters of the same API and class.
+    index: usize,
+}
+
+/// What kind of processor stands behind an adapter, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    Discrete,
+    Integrated,
+    Virtual,
+    /// The API does not say (OpenGL).
+    Other,
+    /// A rasteriser on the CPU.
+    Software,
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Discrete => "discrete GPU",
+            Self::Integrated => "integrated GPU",
+            Self::Virtual => "virtual GPU",
+            Self::Other => "GPU of unknown kind",
+            Self::Software => "software rasteriser",
+        })
+    }
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.name, self.api, self.class)
+    }
+}
+
+/// A device that is running, and how it came to be chosen.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub device: Device,
+    /// For people: the adapter, or the CPU with what it can do.
+    pub name: String,
+    /// Why this one, as a sentence.
+    pub reason: String,
+    /// Sequence lengths are rounded up to multiples of this: 1 on the CPU, where any length is as good; more on a GPU,
+    /// where each new shape compiles kernels.
+    pub granularity: usize,
+    pub is_gpu: bool,
+}
+
+/// Every adapter that wgpu finds, best first; empty in builds without GPU support.
+pub fn adapters() -> Vec<Adapter> {
+    #[cfg(feature = "gpu")]
+    {
+        gpu::adapters()
+    }
+    #[cfg(not(feature = "gpu"))]
+    {
+        Vec::new()
+    }
+}
+
+/// Starts the device asked for.
+pub fn choose(request: Request) -> Result<Choice, DeviceError> {
+    match request {
+        Request::Cpu => Ok(cpu("asked for by name".to_owned())),
+        Request::Auto => Ok(auto()),
+        Request::Gpu | Request::Api(_) => by_name(request),
+    }
+}
+
+fn auto() -> Choice {
+    let adapters = adapters();
+    let software = adapters.iter().find(|adapter| adapter.class == Class::Software);
+    let Some(best) = adapters.iter().find(|adapter| adapter.is_real()) else {
+        let reason = match software {
+            _ if !cfg!(feature = "gpu") => "this build has no GPU support".to_owned(),
+            Some(software) => format!("no GPU was found; {software} is slower than the CPU itself"),
+            None => "no GPU was found".to_owned(),
+        };
+        return cpu(reason);
+    };
+    match start(best, "the best GPU of this machine") {
+        Ok(choice) => choice,
+        Err(error) => cpu(error.to_string()),
+    }
+}
+
+fn by_name(request: Request) -> Result<Choice, DeviceError> {
+    if !cfg!(feature = "gpu") {
+        return Err(DeviceError::NotBuilt);
+    }
+    let adapters = adapters();
+    let (wanted, best) = match request {
+        Request::Api(api) => (format!("{api} adapter"), adapters.iter().find(|adapter| adapter.api == api)),
+        _ => ("real GPU".to_owned(), adapters.iter().find(|adapter| adapter.is_real())),
+    };
+    let Some(best) = best else {
+        let found = adapters.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let found = if found.is_empty() { "no adapter at all".to_owned() } else { format!("found: {found}") };
+        return Err(DeviceError::NotFound { wanted, found });
+    };
+    start(best, "asked for by name")
+}
+
+impl Adapter {
+    /// Whether `auto` may take it.
+    pub fn is_real(&self) -> bool {
+        self.class != Class::Software && self.class != Class::Other
+    }
+}
+
+/// Lets the CPU backend use this many threads. Must come before the first tensor.
+pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| DeviceError::Threads(error.into()))
+}
+
+fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceError> {
+    #[cfg(feature = "gpu")]
+    {
+        gpu::start(adapter, reason)
+    }
+    #[cfg(not(feature = "gpu"))]
+    {
+        let _ = (adapter, reason);
+        Err(DeviceError::NotBuilt)
+    }
+}
+
+fn cpu(reason: String) -> Choice {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let vectors = vector_extension().map_or_else(String::new, |name| format!(", {name}"));
+    let plural = if threads == 1 { "" } else { "s" };
+    Choice {
+        device: Device::flex(),
+        name: format!("CPU ({threads} thread{plural}{vectors})"),
+        reason,
+        granularity: 1,
+        is_gpu: false,
+    }
+}
+
+/// The widest vector instructions that the arithmetic kernels will use here; they are chosen when the program runs.
+fn vector_extension() -> Option<&'static str> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            Some("AVX-512")
+        } else if is_x86_feature_detected!("avx2") {
+            Some("AVX2")
+        } else {
+            None
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        Some("NEON")
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_advertised_name_is_understood_and_others_are_refused_with_the_list() {
+        for name in NAMES {
+            name.parse::<Request>().unwrap();
+        }
+        let message = "cuda".parse::<Request>().unwrap_err().to_string();
+        assert!(message.contains("auto, cpu, gpu, vulkan"), "{message}");
+    }
+
+    #[test]
+    fn a_software_rasteriser_is_never_a_real_gpu() {
+        let adapter = |class| Adapter {
+            name: String::new(),
+            api: GraphicsApi::Vulkan,
+            class,
+            driver: String::new(),
+            index: 0,
+        };
+        assert!(!adapter(Class::Software).is_real());
+        assert!(adapter(Class::Integrated).is_real());
+        assert!(Class::Discrete < Class::Integrated && Class::Other < Class::Software);
+    }
+
+    #[test]
+    fn the_cpu_is_always_there_and_says_why_it_was_taken() {
+        let choice = choose(Request::Cpu).unwrap();
+        assert!(!choice.is_gpu);
+        assert!(choice.name.starts_with("CPU ("), "{}", choice.name);
+        assert_eq!(choice.granularity, 1);
+    }
+}

@@ -1,0 +1,146 @@
+//! What every parity test needs: fixtures by name, the device under test, and one measure of error.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its fixture ends there")]
+#![allow(dead_code, reason = "each test file is its own crate and uses a part of this")]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use burn::tensor::{Device, Tensor};
+use chatterbox::s3gen::S3Gen;
+use chatterbox::t3::T3;
+use chatterbox::variant::{EncoderConfig, EstimatorConfig, F0Config, HiftConfig, ModelConfig, T3Config};
+use chatterbox::weights::Weights;
+use safetensors::{Dtype, SafeTensors};
+
+/// `tests/fixtures`, or the directory of the same layout that `DECLAIM_FIXTURES` names.
+pub(crate) fn fixtures() -> PathBuf {
+    std::env::var_os("DECLAIM_FIXTURES")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from)
+}
+
+/// The device that the networks run on: the CPU, or the one that `DECLAIM_TEST_DEVICE` names (`vulkan`: any adapter,
+/// software included).
+pub(crate) fn device() -> Device {
+    match std::env::var("DECLAIM_TEST_DEVICE").as_deref() {
+        Err(_) | Ok("" | "cpu") => Device::flex(),
+        #[cfg(feature = "gpu")]
+        Ok("vulkan") => chatterbox::device::choose("vulkan".parse().unwrap()).unwrap().device,
+        Ok(other) => panic!(
+            "DECLAIM_TEST_DEVICE={other}: this build of the tests knows only cpu, and vulkan with the gpu feature"
+        ),
+    }
+}
+
+/// One fixture file: named tensors, as floats or as ids.
+pub(crate) struct Fixture {
+    name: String,
+    floats: HashMap<String, Vec<f32>>,
+    ids: HashMap<String, Vec<u32>>,
+    shapes: HashMap<String, Vec<usize>>,
+}
+
+impl Fixture {
+    /// Opens `<fixtures>/<name>.safetensors`.
+    pub(crate) fn open(name: &str) -> Self {
+        let path = fixtures().join(format!("{name}.safetensors"));
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let (mut floats, mut ids, mut shapes) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for (name, view) in file.tensors() {
+            let data = view.data();
+            let eights = || data.chunks_exact(8).map(|b| <[u8; 8]>::try_from(b).unwrap());
+            let fours = || data.chunks_exact(4).map(|b| <[u8; 4]>::try_from(b).unwrap());
+            match view.dtype() {
+                Dtype::F32 => drop(floats.insert(name.clone(), fours().map(f32::from_le_bytes).collect())),
+                Dtype::F64 => {
+                    floats.insert(name.clone(), eights().map(|b| f64::from_le_bytes(b) as f32).collect());
+                }
+                Dtype::I64 => {
+                    ids.insert(
+                        name.clone(),
+                        eights().map(|b| u32::try_from(i64::from_le_bytes(b)).unwrap()).collect(),
+                    );
+                }
+                Dtype::I32 => {
+                    ids.insert(
+                        name.clone(),
+                        fours().map(|b| u32::try_from(i32::from_le_bytes(b)).unwrap()).collect(),
+                    );
+                }
+                other => panic!("{name} holds {other:?}"),
+            }
+            shapes.insert(name, view.shape().to_vec());
+        }
+        Self { name: name.to_owned(), floats, ids, shapes }
+    }
+
+    pub(crate) fn has(&self, tensor: &str) -> bool {
+        self.shapes.contains_key(tensor)
+    }
+
+    pub(crate) fn shape(&self, tensor: &str) -> &[usize] {
+        self.shapes.get(tensor).unwrap_or_else(|| panic!("{} has no tensor {tensor}", self.name))
+    }
+
+    /// Row-major values.
+    pub(crate) fn floats(&self, tensor: &str) -> Vec<f32> {
+        self.floats.get(tensor).unwrap_or_else(|| panic!("{} has no floats {tensor}", self.name)).clone()
+    }
+
+    pub(crate) fn ids(&self, tensor: &str) -> Vec<u32> {
+        self.ids.get(tensor).unwrap_or_else(|| panic!("{} has no ids {tensor}", self.name)).clone()
+    }
+
+    /// The tensor on `device`, in its stored shape.
+    pub(crate) fn tensor<const D: usize>(&self, tensor: &str, device: &Device) -> Tensor<D> {
+        let shape: [usize; D] = self.shape(tensor).try_into().unwrap();
+        Tensor::from_data(burn::tensor::TensorData::new(self.floats(tensor), shape), device)
+    }
+}
+
+/// A tensor's values on the host.
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().unwrap()
+}
+
+/// The largest absolute difference; infinite where either side is not a number or the lengths differ.
+pub(crate) fn max_abs_error(found: &[f32], expected: &[f32]) -> f32 {
+    if found.len() != expected.len() {
+        return f32::INFINITY;
+    }
+    found.iter().zip(expected).fold(0.0, |largest, (a, b)| {
+        let error = (a - b).abs();
+        if error.is_nan() { f32::INFINITY } else { largest.max(error) }
+    })
+}
+
+/// Turbo's architecture at the fixtures' tiny sizes.
+pub(crate) fn tiny_config() -> ModelConfig {
+    let mut config = ModelConfig::nano();
+    config.t3 = T3Config { layers: 2, heads: 2, width: 32, positions: 1200, text_vocab: 320, ..config.t3 };
+    config.s3gen.encoder =
+        EncoderConfig { width: 32, heads: 4, feed_forward: 64, blocks: 2, up_blocks: 4, lookahead: 3 };
+    config.s3gen.estimator =
+        EstimatorConfig { channels: vec![32], heads: 4, head_width: 8, blocks: 2, mid_blocks: 2 };
+    config.hift = HiftConfig { base_channels: 32, f0_predictor: F0Config { channels: 32 }, ..config.hift };
+    config
+}
+
+/// The fixtures' tiny T3.
+pub(crate) fn tiny_t3(granularity: usize) -> T3 {
+    let weights = Weights::open(&fixtures().join("weights/t3_gpt2_tiny.safetensors"), &device()).unwrap();
+    let t3 = T3::load(&weights.root(), &tiny_config().t3, granularity).unwrap();
+    weights.finish(&chatterbox::t3::UNUSED).unwrap();
+    t3
+}
+
+/// The fixtures' tiny S3Gen.
+pub(crate) fn tiny_s3gen(granularity: usize) -> S3Gen {
+    let config = tiny_config();
+    let weights =
+        Weights::open(&fixtures().join("weights/s3gen_meanflow_tiny.safetensors"), &device()).unwrap();
+    let s3gen = S3Gen::load(&weights.root(), &config.s3gen, &config.hift, granularity).unwrap();
+    weights.finish(&chatterbox::s3gen::UNUSED).unwrap();
+    s3gen
+}

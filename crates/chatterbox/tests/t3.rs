@@ -1,0 +1,112 @@
+//! T3 against the reference: every stage of the tiny GPT-2, its sampling, and (ignored: half a gigabyte of weights) Nano.
+
+mod common;
+
+use burn::tensor::Tensor;
+use chatterbox::noise::Replay;
+use chatterbox::t3::{Speaker, T3, UNUSED, sampling};
+use chatterbox::variant::{ModelConfig, SamplingConfig, T3Config};
+use chatterbox::weights::Weights;
+use common::{Fixture, device, fixtures, max_abs_error, tiny_config, tiny_t3, values};
+
+/// f32 throughout: what remains is the order of summation, which grows with depth and width.
+const TINY: f32 = 2e-4;
+const FULL: f32 = 3e-3;
+
+fn check(t3: &T3, case: &Fixture, greedy_tokens: usize, tolerance: f32) {
+    let speaker = Speaker { embedding: case.floats("speaker_emb"), prompt: case.ids("prompt_tokens") };
+    let text = case.ids("text_tokens");
+
+    let prefix = t3.prefix(&text, &speaker).unwrap();
+    let error = max_abs_error(&values(prefix.clone()), &case.floats("prefix_embeds"));
+    assert!(error < 1e-5, "prefix embeddings: {error:e}");
+
+    let mut cache = t3.cache(prefix.dims()[1] + 8);
+    let logits = t3.prefill(prefix, &mut cache);
+    let error = max_abs_error(&values(logits), &case.floats("prefill_logits"));
+    println!("prefill logits {error:e}");
+    assert!(error < tolerance, "prefill logits: {error:e}");
+
+    let rows: Vec<Tensor<3>> =
+        case.ids("forced_tokens").into_iter().map(|token| t3.step(token, &mut cache)).collect();
+    let error = max_abs_error(&values(Tensor::cat(rows, 1)), &case.floats("forced_logits"));
+    println!("forced logits {error:e}");
+    assert!(error < tolerance, "logits of forced tokens: {error:e}");
+
+    let expected = case.ids("greedy_tokens");
+    let decoded = t3
+        .decode(
+            &text,
+            &speaker,
+            &ModelConfig::nano().sampling,
+            greedy_tokens + 1,
+            &mut Replay::default(),
+            &mut |_| std::ops::ControlFlow::Continue(()),
+        )
+        .unwrap();
+    assert_eq!(decoded.tokens, expected, "tokens of the whole loop with argmax instead of a draw");
+}
+
+#[test]
+fn tiny_gpt2_agrees_with_the_reference_stage_by_stage() {
+    for granularity in [1, 64] {
+        check(&tiny_t3(granularity), &Fixture::open("t3_gpt2_tiny"), 30, TINY);
+    }
+}
+
+#[test]
+#[ignore = "builds Nano's weights from their formula: half a gigabyte and a minute"]
+fn full_size_nano_agrees_with_the_reference() {
+    let weights = Weights::formula("t3_nano_v1", &device());
+    let t3 = T3::load(&weights.root(), &ModelConfig::nano().t3, 1).unwrap();
+    check(&t3, &Fixture::open("full_t3_nano"), 16, FULL);
+}
+
+#[test]
+fn the_sampling_chain_agrees_with_the_reference_at_every_step() {
+    let case = Fixture::open("sampling");
+    for (tag, k) in [("v64", 20), ("v6563", 1000)] {
+        let history = case.ids(&format!("{tag}.ids"));
+        let mut logits = case.floats(&format!("{tag}.logits"));
+        let expect = |logits: &[f32], name: &str| {
+            let expected = case.floats(name);
+            for (index, (found, expected)) in logits.iter().zip(&expected).enumerate() {
+                // −∞ − −∞ is NaN, so removed tokens are compared as such.
+                let same = found == expected || (found - expected).abs() < 1e-5;
+                assert!(same, "{name}[{index}]: {found} instead of {expected}");
+            }
+        };
+        sampling::apply_temperature(&mut logits, 0.8);
+        expect(&logits, &format!("{tag}.turbo.1_temp0.8"));
+        sampling::keep_top_k(&mut logits, k);
+        expect(&logits, &format!("nf_{tag}.turbo.2_topk{k}"));
+        sampling::keep_top_p(&mut logits, 0.95);
+        expect(&logits, &format!("nf_{tag}.turbo.3_topp0.95"));
+        sampling::penalise_repetition(&mut logits, &history, 1.2);
+        expect(&logits, &format!("nf_{tag}.turbo.4_rep1.2"));
+
+        let mut whole = case.floats(&format!("{tag}.logits"));
+        let config = SamplingConfig { top_k: k, ..ModelConfig::nano().sampling };
+        sampling::process(&mut whole, &history, &config);
+        assert_eq!(whole, logits, "the chain is its four steps in this order");
+        sampling::softmax(&mut whole);
+        expect(&whole, &format!("{tag}.turbo.5_probs"));
+    }
+}
+
+#[test]
+fn a_wrong_checkpoint_names_the_tensor_and_both_shapes() {
+    let weights = Weights::open(&fixtures().join("weights/t3_gpt2_tiny.safetensors"), &device()).unwrap();
+    let config = T3Config { text_vocab: 321, ..tiny_config().t3 };
+    let message = T3::load(&weights.root(), &config, 1).unwrap_err().to_string();
+    assert!(message.contains("text_emb.weight"), "{message}");
+    assert!(message.contains("[320, 32]") && message.contains("[321, 32]"), "{message}");
+
+    let config = T3Config { layers: 1, ..tiny_config().t3 };
+    T3::load(&weights.root(), &config, 1).unwrap();
+    // The first layer's norm was asked for above; of the second, only the norm was, by nobody.
+    let fresh = Weights::open(&fixtures().join("weights/t3_gpt2_tiny.safetensors"), &device()).unwrap();
+    T3::load(&fresh.root(), &config, 1).unwrap();
+    let message = fresh.finish(&UNUSED).unwrap_err().to_string();
+    assert!(message.contains("12 unknown tensor(s)") && message.contains("tfmr.h.1."), "{message}");
+}

@@ -1,0 +1,54 @@
+// The moves that tests share, named as a user would name them.
+
+const WORK_LIMIT_MS = 60_000;
+
+export const QUICK = "The tide went out before dawn.";
+/** Several chunks and a few seconds of work for the test model. */
+export const SLOW = "The tide went out before dawn and left the harbour empty, boats leaning like sleepers. ".repeat(6).trim();
+
+/** Opens the page and waits until a voice can be chosen. */
+export async function open(page, url) {
+  await page.goto(url);
+  await page.locator("#voice-grid input").first().waitFor({ state: "attached" });
+}
+
+export async function generate(page, text) {
+  await page.fill("#text", text);
+  await page.click("#generate");
+}
+
+/** The job is being worked on, a little already. */
+export async function waitUntilRunning(page, progress = 5) {
+  await page.waitForFunction(
+    (least) => !document.querySelector("#job").hidden && document.querySelector("#job-progress").value >= least,
+    progress,
+    { timeout: WORK_LIMIT_MS },
+  );
+}
+
+/** The player shows this text, and its waveform is drawn. */
+export async function waitUntilFinished(page, text) {
+  await page.waitForFunction(
+    (beginning) => !document.querySelector("#player").hidden && document.querySelector("#player-text").textContent.startsWith(beginning),
+    text.slice(0, 25),
+    { timeout: WORK_LIMIT_MS },
+  );
+  await page.locator("#wave[data-drawn]").waitFor();
+}
+
+export function stored(page, key) {
+  return page.evaluate((name) => localStorage.getItem(name), key);
+}
+
+/** Answers matching requests with this instead of the server. */
+export async function answer(page, pattern, status, body) {
+  await page.route(pattern, (route) => route.fulfill({ status, contentType: "application/json", body: JSON.stringify(body) }));
+}
+
+/** Lets the server answer, and changes what it said. */
+export async function amend(page, pattern, change) {
+  await page.route(pattern, async (route) => {
+    const reply = await route.fetch();
+    await route.fulfill({ response: reply, json: change(await reply.json()) });
+  });
+}

@@ -1,5 +1,7 @@
 //! Every route, every status code and every validation rule, from outside, against a real server.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod server;
 
 use std::io::{Read, Write};

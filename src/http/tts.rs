@@ -70,13 +70,9 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<Status>>, ApiError> {
     let limit = match asked.get("limit") {
         None => 50,
-        Some(text) => match text.parse() {
-            Ok(limit @ 1..=1000) => limit,
-            _ => {
-                let found = format!("{text:?}");
-                return Err(DraftError::field("limit", "a whole number from 1 to 1000", found).into());
-            }
-        },
+        Some(text) => text.parse().ok().filter(|limit| (1..=1000).contains(limit)).ok_or_else(|| {
+            DraftError::field("limit", "a whole number from 1 to 1000", format!("{text:?}"))
+        })?,
     };
     let jobs = context.jobs.list(limit).await?;
     Ok(Json(jobs.iter().map(Status::listed).collect()))

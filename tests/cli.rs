@@ -1,0 +1,416 @@
+//! The real binary: what it prints, what it writes, how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program on a directory of its own, untouched by this machine's environment, with the humming model.
+fn declaim(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_declaim"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DECLAIM_")) {
+        command.env_remove(name);
+    }
+    command.env("DECLAIM_DATA", data).env("DECLAIM_MODEL__NAME", "tone").current_dir(data);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(data: &Path, arguments: &[&str]) -> Output {
+    declaim(data).args(arguments).output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A running server; killed when dropped.
+struct Server {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl Server {
+    fn start(data: &Path, change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = declaim(data);
+        command.args(["serve", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut first = String::new();
+        lines.read_line(&mut first).unwrap();
+        let url =
+            first.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{first:?}")).to_owned();
+        Self { child, lines, url }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    fn wait(&mut self) -> std::process::ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the server did not stop");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn enqueue(&self, text: &str) -> String {
+        let mut answer =
+            ureq::post(format!("{}/tts/enqueue", self.url)).send_json(json!({ "text": text })).unwrap();
+        answer.body_mut().read_json::<Value>().unwrap()["job_id"].as_str().unwrap().to_owned()
+    }
+
+    fn wait_for(&self, id: &str, wanted: &str) {
+        let started = Instant::now();
+        loop {
+            let mut answer = ureq::get(format!("{}/tts/{id}/status", self.url)).call().unwrap();
+            let status: Value = answer.body_mut().read_json().unwrap();
+            if status["status"] == wanted {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{status}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn say_writes_a_file_and_tells_its_duration_and_speed() {
+    let data = tempfile::tempdir().unwrap();
+    let output = run(data.path(), &["say", "Hello world", "-o", "out.wav", "--seed", "7"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let audio = std::fs::read(data.path().join("out.wav")).unwrap();
+    assert_eq!(&audio[..4], b"RIFF");
+    let told = err(&output);
+    assert!(
+        told.starts_with("out.wav: ") && told.contains("s of audio in") && told.contains("real-time factor")
+    );
+    assert!(told.contains("model tone, voice hum, seed 7"), "{told}");
+    assert!(output.stdout.is_empty());
+    let left: Vec<_> =
+        std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["out.wav"], "nothing else is left behind");
+}
+
+#[test]
+fn say_reads_standard_input_and_writes_standard_output() {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = declaim(data.path());
+    command.args(["say", "-", "-o", "-", "--seed", "7"]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"Hello world").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    run(data.path(), &["say", "Hello world", "-o", "file.wav", "--seed", "7"]);
+    assert_eq!(output.stdout, std::fs::read(data.path().join("file.wav")).unwrap());
+}
+
+#[test]
+fn say_refuses_what_it_cannot_do_in_one_sentence_and_leaves_no_file() {
+    let data = tempfile::tempdir().unwrap();
+    for (arguments, code, expected) in [
+        (&["say", " "][..], 2, "text is empty"),
+        (&["say", "hi", "-o", "x.mp3"], 2, "\"x.mp3\" has the extension of no audio format"),
+        (&["say", "hi", "--format", "ogg"], 2, "output_format must be wav or flac"),
+        (
+            &["say", "hi", "--voice", "Emily"],
+            2,
+            "error: there is no voice \"Emily\"; the available voices are hum, whistle",
+        ),
+        (&["say", "hi", "--speed", "9"], 2, "speed_factor must be a number from 0.25 to 4, found 9"),
+        (&["say", "hi", "--seed", "-2"], 2, "seed must be a whole number from -1"),
+        (&["say", "hi", "--model", "choir"], 1, "there is no model \"choir\""),
+        (
+            &["say", "please [fail] now", "--no-normalize"],
+            1,
+            "the text could not be spoken: the device failed",
+        ),
+        (&["say", "hi", "-o", "no/such/folder/x.wav"], 1, "cannot write no/such/folder/x.wav"),
+        (&["say"], 2, "required"),
+        (&["sing"], 2, "sing"),
+    ] {
+        let output = run(data.path(), arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(expected), "{arguments:?}: {}", err(&output));
+        assert!(!err(&output).contains("panicked"), "{}", err(&output));
+    }
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn voices_are_listed_for_people_and_for_scripts() {
+    let data = tempfile::tempdir().unwrap();
+    let listed = out(&run(data.path(), &["voices"]));
+    assert!(listed.starts_with("* hum      Hum (en)."), "{listed}");
+    assert!(listed.contains("\n  whistle  Whistle (en)."), "{listed}");
+    let voices: Value = serde_json::from_str(&out(&run(data.path(), &["voices", "--json"]))).unwrap();
+    assert_eq!(voices[1]["id"], "whistle");
+}
+
+#[test]
+fn bench_measures_and_prints_json() {
+    let data = tempfile::tempdir().unwrap();
+    let output = run(data.path(), &["bench", "--runs", "2", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(report["model"], "tone");
+    assert!(report["real_time_factor"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn doctor_is_content_where_all_is_well_and_names_what_is_not() {
+    let data = tempfile::tempdir().unwrap();
+    let port = ["--model", "tone"];
+    let well =
+        declaim(data.path()).env("DECLAIM_SERVER__PORT", "0").arg("doctor").args(port).output().unwrap();
+    assert_eq!(well.status.code(), Some(0), "{}", out(&well));
+    for line in ["* CPU", "data directory: ", "disk: ", "port: ", "model: tone on CPU (one sine)"] {
+        assert!(out(&well).contains(line), "{line}: {}", out(&well));
+    }
+    let unwell = run(data.path(), &["doctor", "--model", "choir"]);
+    assert_eq!(unwell.status.code(), Some(1));
+    assert!(
+        out(&unwell).contains("BAD   model: ") && err(&unwell).contains("1 of the checks failed"),
+        "{}",
+        out(&unwell)
+    );
+    let file = data.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let unwell = run(data.path(), &["doctor", "--data", file.to_str().unwrap()]);
+    assert_eq!(unwell.status.code(), Some(1));
+    assert!(out(&unwell).contains("BAD   data directory: "), "{}", out(&unwell));
+}
+
+#[test]
+fn the_server_says_where_it_listens_and_that_it_is_ready() {
+    let data = tempfile::tempdir().unwrap();
+    let mut server = Server::start(data.path(), |_command| {});
+    let ready = server.line();
+    assert_eq!(ready, format!("declaim is ready: {} (model tone, CPU (one sine))", server.url));
+    assert_eq!(ureq::get(format!("{}/healthz", server.url)).call().unwrap().status(), 200);
+}
+
+#[test]
+fn no_command_means_serve() {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = declaim(data.path());
+    command.args(["--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(first.starts_with("listening on http://127.0.0.1:"), "{first}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stop_signal_ends_the_server_in_order_and_keeps_its_jobs() {
+    for name in ["TERM", "INT"] {
+        let data = tempfile::tempdir().unwrap();
+        let slow = |command: &mut Command| {
+            command.env("DECLAIM_TONE_MS_PER_TOKEN", "20");
+        };
+        let mut server = Server::start(data.path(), slow);
+        let text =
+            "This sentence takes a while to be spoken by a slow model, so the signal meets it running.";
+        let running = server.enqueue(text);
+        let waiting = server.enqueue("Short.");
+        server.wait_for(&running, "running");
+        server.signal(name);
+        assert!(server.wait().success(), "SIG{name}");
+        let list = run(data.path(), &["jobs", "list", "--json"]);
+        let jobs: Value = serde_json::from_str(&out(&list)).unwrap();
+        assert_eq!((&jobs[0]["status"], &jobs[1]["status"]), (&json!("queued"), &json!("queued")), "{jobs}");
+        let server = Server::start(data.path(), |_command| {});
+        server.wait_for(&running, "completed");
+        server.wait_for(&waiting, "completed");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let data = tempfile::tempdir().unwrap();
+    let mut server = Server::start(data.path(), |command| {
+        command.env("DECLAIM_TONE_MS_PER_TOKEN", "50").env("DECLAIM_SERVER__SHUTDOWN_SEC", "3600");
+    });
+    let url = server.url.clone();
+    let text = "This sentence takes several seconds to be spoken, and a client holds the line all the time.";
+    let waiting =
+        std::thread::spawn(move || ureq::post(format!("{url}/tts")).send_json(json!({ "text": text })));
+    let started = Instant::now();
+    while ureq::get(format!("{}/api/jobs", server.url)).call().unwrap().body_mut().read_to_string().unwrap()
+        == "[]"
+    {
+        assert!(started.elapsed() < PATIENCE);
+    }
+    server.signal("TERM");
+    // The first signal must have been taken before the second is sent, or the system merges them.
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(server.child.try_wait().unwrap().is_none(), "a client is still being served");
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(130));
+    assert!(waiting.join().unwrap().is_err());
+}
+
+#[test]
+fn a_second_server_is_refused_by_port_and_by_data_directory() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), |_command| {});
+    let same_data = run(data.path(), &["serve", "--port", "0"]);
+    assert_eq!(same_data.status.code(), Some(1));
+    assert!(err(&same_data).contains("is in use by another declaim server"), "{}", err(&same_data));
+    let other = tempfile::tempdir().unwrap();
+    let port = server.url.rsplit(':').next().unwrap();
+    let same_port = run(other.path(), &["serve", "--port", port]);
+    assert_eq!(same_port.status.code(), Some(1));
+    assert!(
+        err(&same_port).contains(&format!("the address 127.0.0.1:{port} is in use")),
+        "{}",
+        err(&same_port)
+    );
+    assert!(err(&same_port).contains("hint: "), "{}", err(&same_port));
+}
+
+#[test]
+fn jobs_are_listed_shown_and_cancelled_at_the_server_and_in_its_directory() {
+    let data = tempfile::tempdir().unwrap();
+    let nothing = run(data.path(), &["jobs", "list"]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(err(&nothing).contains("there are no jobs in"), "{}", err(&nothing));
+
+    let server = Server::start(data.path(), |command| {
+        command.env("DECLAIM_TONE_MS_PER_TOKEN", "20");
+    });
+    let url = server.url.clone();
+    for door in [&["--server", url.as_str()][..], &[]] {
+        let ask = |arguments: &[&str]| run(data.path(), &[&["jobs"], arguments, door].concat());
+        let text = "This sentence takes several seconds to be spoken by the slow model of this test.";
+        let id = server.enqueue(text);
+        server.wait_for(&id, "running");
+        let list = ask(&["list"]);
+        assert!(
+            out(&list).contains(&id) && out(&list).contains("This sentence takes"),
+            "{}{}",
+            out(&list),
+            err(&list)
+        );
+        let shown: Value = serde_json::from_str(&out(&ask(&["show", &id, "--json"]))).unwrap();
+        assert_eq!((&shown["job_id"], &shown["status"]), (&json!(id), &json!("running")));
+        assert!(out(&ask(&["show", &id])).contains("status            running"));
+        let cancelled = ask(&["cancel", &id]);
+        assert_eq!(out(&cancelled).trim(), format!("Job {id} cancelled successfully"), "{}", err(&cancelled));
+        server.wait_for(&id, "cancelled");
+        let again = ask(&["cancel", &id]);
+        assert_eq!(again.status.code(), Some(1));
+        assert!(err(&again).contains("already ended as cancelled"), "{}", err(&again));
+        let unknown = ask(&["show", "abc"]);
+        assert_eq!(unknown.status.code(), Some(1));
+        assert!(err(&unknown).contains("there is no job \"abc\""), "{}", err(&unknown));
+    }
+    let nobody = run(data.path(), &["jobs", "list", "--server", "http://127.0.0.1:1"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(err(&nobody).contains("the server at http://127.0.0.1:1 cannot be reached"), "{}", err(&nobody));
+}
+
+#[test]
+fn settings_come_from_file_environment_and_flags_in_this_order() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = "model:\n  name: choir\ntts_engine:\n  default_voice_id: whistle\nserver:\n  prot: 1\n";
+    std::fs::write(data.path().join("config.yaml"), settings).unwrap();
+    let by_environment = run(data.path(), &["say", "hi"]);
+    assert!(err(&by_environment).contains("model tone, voice whistle"), "{}", err(&by_environment));
+    assert!(err(&by_environment).contains("unknown key `server.prot`; did you mean `server.port`?"));
+    let by_flag = run(data.path(), &["say", "hi", "--model", "band"]);
+    assert!(err(&by_flag).contains("there is no model \"band\""), "{}", err(&by_flag));
+}
+
+#[test]
+fn a_broken_settings_file_is_an_error_with_its_place_and_stays_as_it_was() {
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("mine.yaml");
+    let text = "server:\n  port: [\n";
+    std::fs::write(&file, text).unwrap();
+    let output = run(data.path(), &["serve", "--config", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("mine.yaml") && err(&output).contains("line "), "{}", err(&output));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    let missing = run(data.path(), &["voices", "--config", "none.yaml"]);
+    assert_eq!(missing.status.code(), Some(2));
+    let wrong = declaim(data.path()).env("DECLAIM_SERVER__PORT", "lots").arg("serve").output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(
+        err(&wrong).contains("DECLAIM_SERVER__PORT: server.port: expected a whole number"),
+        "{}",
+        err(&wrong)
+    );
+}
+
+#[test]
+fn help_names_every_command_and_version_the_version() {
+    let data = tempfile::tempdir().unwrap();
+    let help = out(&run(data.path(), &["--help"]));
+    for command in ["serve", "say", "voices", "jobs", "doctor", "bench", "Exit codes"] {
+        assert!(help.contains(command), "{command}: {help}");
+    }
+    assert_eq!(out(&run(data.path(), &["--version"])).trim(), concat!("declaim ", env!("CARGO_PKG_VERSION")));
+    let misplaced = run(data.path(), &["--port", "1", "say", "hi"]);
+    assert_eq!(misplaced.status.code(), Some(2));
+    assert!(err(&misplaced).contains("go after the command"), "{}", err(&misplaced));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_say_leaves_nothing_behind() {
+    let data = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let mut command = declaim(data.path());
+    command.env("DECLAIM_TONE_MS_PER_TOKEN", "50").env("TMPDIR", scratch.path());
+    command.args(["say", "This sentence takes several seconds to be spoken by a slow model.", "-o", "x.wav"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while std::fs::read_dir(scratch.path()).unwrap().count() == 0 {
+        assert!(started.elapsed() < PATIENCE);
+    }
+    // The handler is set right after the folder is made.
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let mut told = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(told.contains("error: interrupted"), "{told}");
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0);
+}

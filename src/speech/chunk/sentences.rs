@@ -14,8 +14,8 @@ const ALWAYS_CONTINUED: &[&str] = &[
 /// The end of a sentence only before a capital.
 const ENDS_BEFORE_CAPITAL: &[&str] = &[
     "etc", "inc", "ltd", "corp", "co", "jr", "dept", "al", "ibid", "a.m", "p.m", "a.d", "b.c", "apt", "est",
-    "op", "cit", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sept", "sep", "oct", "nov", "dec", "min",
-    "max", "hrs", "mins", "avg",
+    "op", "cit", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sept", "sep", "oct", "nov", "dec", "mon",
+    "tue", "tues", "thu", "thur", "thurs", "fri", "min", "max", "hrs", "mins", "avg",
 ];
 
 /// The end of a sentence only before a word that commonly opens one: streets and seniors have names behind them.

@@ -186,6 +186,16 @@ fn the_cap_cuts_at_clauses_then_words_then_letters_and_never_in_tags_or_grapheme
     }
 }
 
+#[test]
+fn a_hostile_text_takes_no_quadratic_time() {
+    for bait in [". ", "a. ", "[", "[a", "((", "a", "\n", "\n\n", "- \n", "\" ", "…", ",", "1. "] {
+        let text = bait.repeat(200_000 / bait.len());
+        let start = std::time::Instant::now();
+        split(&text, Limits { target: 120, cap: 150, split: true });
+        assert!(start.elapsed().as_secs() < 10, "{bait:?} took {:?}", start.elapsed());
+    }
+}
+
 fn without_whitespace(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }

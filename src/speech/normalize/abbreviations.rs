@@ -167,6 +167,10 @@ pub(super) fn expand(text: &str) -> String {
             (around.stands_alone_before() && named).then(|| format!("{title} "))
         },
     );
+    let text = rewrite(&text, pattern!(r"\b(Mr|Mrs|Ms|Dr|Prof)\.?( (?:and|or|&) \p{Lu})"), |found, _| {
+        let title = TITLES.iter().find(|(short, _)| *short == &found[1])?.1;
+        Some(format!("{title}{}", &found[2]))
+    });
     let text = rewrite(&text, pattern!(r"\b(Mr|Mrs|Ms|Dr|Prof) (\p{Lu})"), |found, _| {
         let title = TITLES.iter().find(|(short, _)| *short == &found[1])?.1;
         Some(format!("{title} {}", &found[2]))
@@ -280,6 +284,7 @@ mod tests {
     fn titles_before_names() {
         assert_spoken(&[
             ("Dr. Smith met Mrs. Jones.", "Doctor Smith met Missus Jones."),
+            ("Mr. and Mrs. Smith", "Mister and Missus Smith"),
             ("Mr Brown and Prof. Lee", "Mister Brown and Professor Lee"),
             ("Ms. May, Capt. Hook, Gen. Lee", "Miz May, Captain Hook, General Lee"),
             ("12 Ocean Dr. is here", "twelve Ocean Drive is here"),

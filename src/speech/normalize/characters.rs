@@ -10,6 +10,11 @@ use super::rewrite::{pattern, rewrite};
 
 /// One form for every character. Paragraph breaks become `\n\n`, other line breaks `\n`; spaces are single.
 pub(super) fn clean(text: &str) -> String {
+    // Many countries set the thousands apart by a space that does not break.
+    let text = rewrite(text, pattern!(r"[\u{a0}\u{2009}\u{202f}]"), |_, around| {
+        let group = around.after.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        (group.len() == 3 && around.previous().is_some_and(|c| c.is_ascii_digit())).then(|| ",".to_owned())
+    });
     let mut folded = String::with_capacity(text.len());
     let mut previous = None;
     for character in text.nfc() {
@@ -120,6 +125,10 @@ mod tests {
             ("a\u{a0}b\u{2009}c\td  e", "a b c d e"),
             ("bell\u{7} and \u{1b}escape", "bell and escape"),
             ("well\u{2011}known", "well-known"),
+            (
+                "1\u{202f}234\u{202f}567",
+                "one million two hundred thirty-four thousand five hundred sixty-seven",
+            ),
             ("broken \u{fffd}text \u{e000}here", "broken text here"),
         ]);
     }

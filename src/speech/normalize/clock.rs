@@ -2,6 +2,7 @@
 
 use super::rewrite::{pattern, rewrite};
 use super::words::cardinal;
+use crate::speech::chunk::sentences::opens_sentence;
 
 macro_rules! time {
     () => {
@@ -32,7 +33,19 @@ pub(super) fn read_out(text: &str) -> String {
     });
     rewrite(&text, pattern!(r"\b(\d{1,4}):(\d{1,4})\b"), |found, around| {
         let alone = around.previous() != Some(':') && around.next() != Some(':') && around.is_whole_number();
-        alone.then(|| format!("{} to {}", cardinal(&found[1]), cardinal(&found[2])))
+        // A chapter and verse of a book.
+        let book = around.previous_word();
+        let verse = book.len() > 2 && book.starts_with(char::is_uppercase) && !opens_sentence(book);
+        let between = if verse { " " } else { " to " };
+        let (first, second) = (cardinal(&found[1]), cardinal(&found[2]));
+        // A digit that follows is a range for the number rules, so this one stays in digits.
+        alone.then(|| {
+            if around.next() == Some('-') {
+                format!("{first}{between}{}", &found[2])
+            } else {
+                format!("{first}{between}{second}")
+            }
+        })
     })
 }
 
@@ -94,6 +107,7 @@ mod tests {
     #[test]
     fn ratios_are_not_times() {
         assert_spoken(&[
+            ("Psalm 23:4, Genesis 1:1-3", "Psalm twenty-three four, Genesis one one to three"),
             ("a 2:1 win", "a two to one win"),
             ("16:9", "sixteen to nine"),
             ("25:75", "twenty-five to seventy-five"),

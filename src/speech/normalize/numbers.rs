@@ -27,7 +27,7 @@ fn decades(text: &str) -> String {
 }
 
 fn fractions(text: &str) -> String {
-    rewrite(text, pattern!(r"(?:\b(\d+) )?\b(\d+)/(\d+)\b"), |found, around| {
+    rewrite(text, pattern!(r"(?:\b(\d+) )?\b(\d+(?:\.\d+)?)/(\d+)\b"), |found, around| {
         let (over, under) = (&found[2], &found[3]);
         let glued = |c: Option<char>| c.is_some_and(|c| c == '/' || c == '-');
         if !around.is_whole_number() || glued(around.previous()) || glued(around.next()) {
@@ -42,9 +42,12 @@ fn fractions(text: &str) -> String {
 fn fraction(over: &str, under: &str, mixed: bool) -> String {
     let (numerator, denominator) =
         (over.parse::<u64>().unwrap_or(u64::MAX), under.parse::<u64>().unwrap_or(u64::MAX));
-    let spoken = cardinal(over);
+    let spoken = spoken_number(over);
     match (numerator, denominator) {
+        (50, 50) => "fifty-fifty".to_owned(),
         (24, 7) | (9, 11) => format!("{spoken} {}", cardinal(under)),
+        // Shares of a hundred.
+        (n, d) if n < 100 && d < 100 && n + d == 100 => format!("{spoken} {}", cardinal(under)),
         (1, 2) if mixed => "a half".to_owned(),
         (1, 2) => "one half".to_owned(),
         (1, 4) if mixed => "a quarter".to_owned(),
@@ -52,6 +55,7 @@ fn fraction(over: &str, under: &str, mixed: bool) -> String {
         (3, 4) => "three quarters".to_owned(),
         // What is out of ten or a hundred is a mark.
         (_, 10 | 100) if !mixed => format!("{spoken} out of {}", cardinal(under)),
+        _ if over.contains('.') => format!("{spoken} out of {}", cardinal(under)),
         (1, 3..=100) => format!("{} {}", if mixed { "a" } else { "one" }, ordinal(under)),
         (n, 3..=100) if n < denominator => format!("{spoken} {}", plural(&ordinal(under))),
         (n, d) if n == d => format!("{spoken} out of {}", cardinal(under)),
@@ -74,7 +78,7 @@ fn is_year(number: usize) -> bool {
     (1100..2100).contains(&number)
 }
 
-/// `100k`, `5M`, `2bn`; but 4K and 8K are names.
+/// `100k`, `5M`, `2bn`; but 4K and 8K are names, and `204B` is a room as often as a number.
 fn scales(text: &str) -> String {
     rewrite(text, pattern!(concat!(r"(", number!(), r")(k|K|M|bn|B|tn)\b")), |found, around| {
         let scale = match (&found[1], &found[2]) {
@@ -82,7 +86,11 @@ fn scales(text: &str) -> String {
             (_, "k" | "K") => "thousand",
             (_, "M") => "million",
             (_, "tn") => "trillion",
-            _ => "billion",
+            (_, "bn") => "billion",
+            (number, _) if number.contains('.') || around.next_word().starts_with(char::is_lowercase) => {
+                "billion"
+            }
+            _ => return None,
         };
         let free = around.is_whole_number() && around.stands_alone() && around.previous() != Some('-');
         free.then(|| format!("{} {scale}", spoken_number(&found[1])))
@@ -92,28 +100,31 @@ fn scales(text: &str) -> String {
 fn dimensions(text: &str) -> String {
     let pattern = pattern!(concat!(r"(", number!(), r") ?[x×] ?(\d)"));
     rewrite(text, pattern, |found, around| {
-        let free = !around.previous().is_some_and(|c| c.is_alphanumeric() || ".,".contains(c));
+        // 0x1F is a number of its own kind.
+        let free =
+            !around.previous().is_some_and(|c| c.is_alphanumeric() || ".,".contains(c)) && &found[1] != "0";
         free.then(|| format!("{} by {}", spoken_number(&found[1]), &found[2]))
     })
 }
 
 /// `2.3.4` has points, `192.168.1.1` has dots; `v2` is a version.
 fn versions(text: &str) -> String {
-    let text = rewrite(text, pattern!(r"\b\d+(?:\.\d+){2,}\b"), |found, around| {
+    let text = rewrite(text, pattern!(r"\bv\.? ?(\d)"), |found, around| {
+        let named = if around.previous_word().eq_ignore_ascii_case("version") { "" } else { "version " };
+        around.stands_alone_before().then(|| format!("{named}{}", &found[1]))
+    });
+    rewrite(&text, pattern!(r"\d+(?:\.\d+){2,}"), |found, around| {
         let parts: Vec<String> = found[0].split('.').map(cardinal).collect();
         let joint = if parts.len() == 4 { " dot " } else { " point " };
         around.is_whole_number().then(|| spaced(&parts.join(joint), around))
-    });
-    rewrite(&text, pattern!(r"\bv\.? ?(\d)"), |found, around| {
-        around.stands_alone_before().then(|| format!("version {}", &found[1]))
     })
 }
 
 fn ranges(text: &str) -> String {
     let pattern = pattern!(concat!(r"(", number!(), r")( ?)[-–—]( ?)(", number!(), r")"));
     rewrite(text, pattern, |found, around| {
-        let line_rest = around.after.split('\n').next().unwrap_or_default();
-        let between = if !found[2].is_empty() && line_rest.contains('=') { "minus" } else { "to" };
+        let equation = !found[2].is_empty() && around.soon_after().contains('=');
+        let between = if equation { "minus" } else { "to" };
         let glued = around.previous().is_some_and(|c| c.is_alphanumeric() || "-–/".contains(c));
         (!glued && around.is_whole_number()).then(|| {
             spaced(
@@ -139,7 +150,12 @@ fn signs(text: &str) -> String {
 
 /// Whatever digits are left, with space between them and the letters that touch them.
 fn plain(text: &str) -> String {
-    rewrite(text, pattern!(number!()), |found, around| {
+    let text = rewrite(text, pattern!(r"'(\d\d)\b"), |found, around| {
+        // '98 the year; in '98 ways' the number is quoted.
+        let closes = around.next() == Some('\'') || around.previous().is_some_and(char::is_alphanumeric);
+        (!closes && around.is_whole_number()).then(|| cardinal(&found[1]))
+    });
+    rewrite(&text, pattern!(number!()), |found, around| {
         // ".5" is a decimal; in "end.5" the point is a full stop.
         if found[0].starts_with('.') && around.previous().is_some_and(char::is_alphanumeric) {
             return None;
@@ -154,7 +170,8 @@ fn plain_number(written: &str, around: Around<'_>) -> String {
         return one_by_one(written);
     }
     let number: usize = if whole { written.parse().unwrap_or(0) } else { 0 };
-    let dated = matches!(around.previous_word(), "in" | "In" | "since" | "Since" | "until" | "year");
+    let dated = matches!(around.previous_word(), "in" | "In" | "since" | "Since" | "until" | "year")
+        || matches!(around.next_word(), "AD" | "BC" | "CE" | "BCE");
     if written.len() == 4 && (is_year(number) || (dated && (1010..1100).contains(&number))) {
         return year(number);
     }
@@ -163,7 +180,7 @@ fn plain_number(written: &str, around: Around<'_>) -> String {
 
 /// `MP3` → "MP three", `COVID-19` → "COVID nineteen", `5-year-old` → "five-year-old".
 fn spaced(words: &str, around: Around<'_>) -> String {
-    let before = if around.previous().is_some_and(char::is_alphanumeric) { " " } else { "" };
+    let before = if around.previous().is_some_and(|c| c.is_alphanumeric() || c == ',') { " " } else { "" };
     let after = if around.next().is_some_and(char::is_alphanumeric) { " " } else { "" };
     format!("{before}{words}{after}")
 }
@@ -213,6 +230,8 @@ mod tests {
             ("5/8", "five eighths"),
             ("8/10", "eight out of ten"),
             ("24/7", "twenty-four seven"),
+            ("9.5/10", "nine point five out of ten"),
+            ("50/50 or 60/40", "fifty-fifty or sixty forty"),
             ("7/3", "seven over three"),
         ]);
     }
@@ -223,6 +242,8 @@ mod tests {
             ("in 1999 and 2005", "in nineteen ninety-nine and two thousand five"),
             ("in 1066", "in ten sixty-six"),
             ("1066 people", "one thousand sixty-six people"),
+            ("1066 AD", "ten sixty-six AD"),
+            ("back in '98, she", "back in ninety-eight, she"),
             ("2010–2019", "twenty ten to twenty nineteen"),
             ("1914-18", "nineteen fourteen to eighteen"),
             ("5–10", "five to ten"),
@@ -239,6 +260,9 @@ mod tests {
                 "Version two point three point four is out. Pi is three point one four. Ok.",
             ),
             ("v2.5", "version two point five"),
+            ("Version v1.2.3-beta4", "Version one point two point three-beta four"),
+            ("Room 204B", "Room two hundred four B"),
+            ("7B parameters", "seven billion parameters"),
             ("192.168.1.1", "one hundred ninety-two dot one hundred sixty-eight dot one dot one"),
             ("100k users", "one hundred thousand users"),
             ("a 4K screen", "a four K screen"),

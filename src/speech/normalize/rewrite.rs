@@ -112,17 +112,31 @@ impl Around<'_> {
     }
 }
 
+/// How far rules that look for company look, in bytes. Without a bound a long line of matches would take quadratic time.
+const NEAR: usize = 200;
+
 impl<'t> Around<'t> {
+    /// The end of what stands before, in the same line.
+    pub(super) fn just_before(self) -> &'t str {
+        let start = self.before.floor_char_boundary(self.before.len().saturating_sub(NEAR));
+        self.before[start..].rsplit('\n').next().unwrap_or_default()
+    }
+
+    /// The beginning of what stands behind, in the same line.
+    pub(super) fn soon_after(self) -> &'t str {
+        let end = self.after.ceil_char_boundary(NEAR.min(self.after.len()));
+        self.after[..end].split('\n').next().unwrap_or_default()
+    }
+
     /// The word before the match, if nothing but spaces lies between; without punctuation in front of it.
     pub(super) fn previous_word(self) -> &'t str {
-        let line = self.before.rsplit('\n').next().unwrap_or_default();
-        let word = line.trim_end_matches(' ').rsplit(' ').next().unwrap_or_default();
+        let word = self.just_before().trim_end_matches(' ').rsplit(' ').next().unwrap_or_default();
         word.trim_start_matches(|c: char| !c.is_alphanumeric())
     }
 
     /// The word after the match, if it stands one space away in the same line; without punctuation around it.
     pub(super) fn next_word(self) -> &'t str {
-        let Some(rest) = self.after.strip_prefix(' ') else { return "" };
+        let Some(rest) = self.soon_after().strip_prefix(' ') else { return "" };
         let word = rest.split([' ', '\n']).next().unwrap_or_default();
         word.trim_matches(|c: char| !c.is_alphanumeric())
     }

@@ -2,6 +2,41 @@
 
 use super::rewrite::{pattern, rewrite};
 
+/// What a number that was read out before begins or ends with.
+const NUMERALS: [&str; 31] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "sixty",
+    "seventy",
+    "eighty",
+    "ninety",
+    "hundred",
+    "thousand",
+    "million",
+];
+
 pub(super) fn read_out(text: &str) -> String {
     // Markup that slipped through: tags, emphasis, code.
     let text = rewrite(text, pattern!(r"</?[A-Za-z][^<>\n\u{e000}]{0,60}>"), |_, _| Some(" ".to_owned()));
@@ -11,32 +46,31 @@ pub(super) fn read_out(text: &str) -> String {
     });
     let text = rewrite(&text, pattern!(r"#(\w)"), |found, around| {
         let number = around.before.is_empty() || around.allows_sign();
-        let digit_words = [
-            "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-            "twelve",
-        ];
-        let word: String =
-            found[1].chars().chain(around.after.chars().take_while(|c| c.is_alphabetic())).collect();
-        let counts = digit_words.contains(&word.as_str())
-            || word.ends_with("teen")
-            || word.ends_with("ty") && word.len() < 8;
+        let tail = around.after.chars().take_while(|c| c.is_alphabetic());
+        let word: String = found[1].chars().chain(tail).collect();
+        let counts = NUMERALS.contains(&word.as_str());
         number.then(|| format!("{} {}", if counts { "number" } else { "hashtag" }, &found[1]))
     });
-    let text = rewrite(&text, pattern!(r"(->|=>|<-|--+>)"), |_, _| Some(" to ".to_owned()));
+    let text = rewrite(&text, pattern!(r"<=|>=|!=|==+|-+>|=>|<-+"), |found, _| {
+        let name = match &found[0] {
+            "<=" => " less than or equal to ",
+            ">=" => " greater than or equal to ",
+            "!=" => " is not equal to ",
+            equals if equals.starts_with("==") => " equals ",
+            _ => " to ",
+        };
+        Some(name.to_owned())
+    });
     let text = rewrite(&text, pattern!(r"~ ?(\w)"), |found, around| {
         around.allows_sign().then(|| format!("about {}", &found[1]))
     });
-    // Between two values `*` multiplies and `^` raises; anywhere else they are decoration.
-    let text = rewrite(&text, pattern!(r"(\w) ?([*^]) ?(\w)"), |found, around| {
-        let values = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "zero", "ten"];
-        let single = !around.previous().is_some_and(char::is_alphanumeric)
-            && !around.next().is_some_and(char::is_alphanumeric);
-        let numeric = values.iter().any(|value| {
-            format!("{}{}", around.before, &found[1]).ends_with(value)
-                || format!("{}{}", &found[3], around.after).starts_with(value)
-        });
-        let name = if &found[2] == "*" { "times" } else { "to the power of" };
-        (single || numeric).then(|| format!("{} {name} {}", &found[1], &found[3]))
+    // Between numbers or single letters `*` multiplies and `^` raises; anywhere else they are decoration.
+    let text = rewrite(&text, pattern!(r" ?([*^]) ?"), |found, around| {
+        let is_value = |word: &str| word.chars().count() == 1 || NUMERALS.contains(&word);
+        let before = around.just_before().rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let after = around.soon_after().split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let name = if &found[1] == "*" { " times " } else { " to the power of " };
+        (is_value(before) && is_value(after)).then(|| name.to_owned())
     });
     let mut output = String::with_capacity(text.len());
     let characters: Vec<char> = text.chars().collect();
@@ -141,6 +175,8 @@ mod tests {
             ("3 × 4", "three by four"),
             ("3 * 4", "three times four"),
             ("2^8", "two to the power of eight"),
+            ("a*b*c", "a times b times c"),
+            ("x <= y, x != z", "x less than or equal to y, x is not equal to z"),
             ("x²", "x squared"),
             ("@anna", "at anna"),
             ("#1", "number one"),

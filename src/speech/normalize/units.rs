@@ -143,7 +143,7 @@ static MEASURE: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 pub(super) fn read_out(text: &str) -> String {
-    let text = degrees(&feet_and_inches(text));
+    let text = parts_of_units(&degrees(&feet_and_inches(text)));
     rewrite(&text, &MEASURE, |found, around| {
         let group = |at| found.get(at).map(|group| group.as_str());
         let (low, sign) = (group(2)?, group(5)?);
@@ -169,6 +169,16 @@ pub(super) fn read_out(text: &str) -> String {
         Some(words)
     })
     .pipe(|text| abbreviation_periods(&text))
+}
+
+/// `1/2 tsp`: the number rules read the fraction, so only the sign is written out here.
+fn parts_of_units(text: &str) -> String {
+    rewrite(text, pattern!(r"((?:\b\d+ )?\b\d{1,2}/\d{1,2}) ?([A-Za-z]{1,4})\b\.?"), |found, around| {
+        let (one, many) = NAMES.get(&found[2])?;
+        let unit = if found[1].contains(' ') { many } else { one };
+        let stop = if found[0].ends_with('.') && around.sentence_ends() { "." } else { "" };
+        around.is_whole_number().then(|| format!("{} {unit}{stop}", &found[1]))
+    })
 }
 
 /// The sign ends here, the number begins here, and it is none of the look-alikes.
@@ -237,8 +247,7 @@ fn feet_and_inches(text: &str) -> String {
         ))
     });
     let text = rewrite(&text, pattern!(concat!(r"(", number!(), r#")""#)), |found, around| {
-        let line = around.before.rsplit('\n').next().unwrap_or_default();
-        let inside_quotes = line.matches('"').count() % 2 == 1;
+        let inside_quotes = around.just_before().matches('"').count() % 2 == 1;
         let unit = if &found[1] == "1" { "inch" } else { "inches" };
         (!inside_quotes && around.is_whole_number() && around.stands_alone())
             .then(|| format!("{} {unit}", spoken_number(&found[1])))
@@ -292,6 +301,7 @@ mod tests {
             ("5 in. wide", "five inches wide"),
             ("440 Hz", "four hundred forty hertz"),
             ("200 ms", "two hundred milliseconds"),
+            ("1/2 tsp salt, 2 1/4 oz.", "one half teaspoon salt, two and a quarter ounces."),
             ("9.81 m/s²", "nine point eight one meters per second squared"),
         ]);
     }

@@ -27,6 +27,9 @@ pub(super) fn read_out(text: &str) -> String {
         (around.stands_alone() && address.contains('.'))
             .then(|| format!("{}{rest}", dictate(address.trim_end_matches('/'))))
     });
+    // What stands in front is part of the pattern: declining a long match afterwards would cost quadratic time.
+    let path = pattern!(r#"(^|[\s("'])((?:\.{1,2}|~)?/[\w-]+(?:[./][\w-]+)+|(?:\.{1,2}|~)/[\w-]+)"#);
+    let text = rewrite(&text, path, |found, _| Some(format!("{}{}", &found[1], dictate(&found[2]))));
     rewrite(&text, pattern!(r"\b[A-Za-z][A-Za-z0-9_-]+(?:\.[a-z][a-z0-9]{1,4})+\b"), |found, around| {
         (around.stands_alone() && !around.after.starts_with('.')).then(|| dictate(&found[0]))
     })
@@ -110,6 +113,7 @@ mod tests {
     #[test]
     fn file_names_have_their_dot_read() {
         assert_spoken(&[
+            ("Run ./main.py in /usr/bin now.", "Run dot slash main dot py in slash usr slash bin now."),
             ("Edit config.yaml first.", "Edit config dot yaml first."),
             ("Node.js and main.rs", "Node dot j s and main dot r s"),
             ("No space.After this.", "No space.After this."),

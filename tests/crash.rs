@@ -8,6 +8,7 @@
 //! --test crash`; `DECLAIM_CRASH_ROUNDS=1000` is for a quiet night.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 #[path = "crash/client.rs"]
 mod client;

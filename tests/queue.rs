@@ -3,6 +3,8 @@
 //! Where a test must meet the model at a certain token, the model waits there for the test; nothing here relies on
 //! how long something takes, except where a duration is the promise.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 mod puppet;
 
 use std::path::{Path, PathBuf};
@@ -38,7 +40,7 @@ impl Stage {
         let app = App::open(AppSettings {
             data_dir: folder.path().to_owned(),
             queue,
-            load: Box::new(move || Ok(Puppet::new(&strings, &on_token))),
+            load: Box::new(move || Ok(Puppet::on_strings(&strings, &on_token))),
         })
         .await
         .unwrap();
@@ -422,7 +424,7 @@ async fn jobs_are_accepted_while_the_model_loads_and_wait_for_it() {
         queue: QueueSettings::default(),
         load: Box::new(move || {
             gate.recv().unwrap();
-            Ok(Puppet::new(&strings, &freely()))
+            Ok(Puppet::on_strings(&strings, &freely()))
         }),
     })
     .await
@@ -438,7 +440,7 @@ async fn jobs_are_accepted_while_the_model_loads_and_wait_for_it() {
 async fn two_workers_speak_every_job_once() {
     let stage = Stage::open(freely()).await;
     let record = stage.record.clone();
-    let second = Engine::start(move || Ok(Puppet::new(&record, &freely()))).unwrap();
+    let second = Engine::start(move || Ok(Puppet::on_strings(&record, &freely()))).unwrap();
     let stop = tokio_util::sync::CancellationToken::new();
     let worker = tokio::spawn(Worker::new(&stage.app.jobs, second).run(stop.clone()));
     let mut ids = Vec::new();
@@ -479,7 +481,7 @@ async fn a_second_server_on_the_same_directory_is_refused() {
     let second = App::open(AppSettings {
         data_dir: stage.folder.path().to_owned(),
         queue: QueueSettings::default(),
-        load: Box::new(|| Ok(Puppet::new(&Record::default(), &freely()))),
+        load: Box::new(|| Ok(Puppet::on_strings(&Record::default(), &freely()))),
     })
     .await;
     assert!(matches!(second, Err(AppError::InUse { .. })), "{second:?}");

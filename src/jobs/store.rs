@@ -200,7 +200,8 @@ impl Store {
         Ok(counts)
     }
 
-    /// Takes up the job whose turn it is, if any.
+    /// Takes up the job whose turn it is, if any. A request that this program cannot read, because a newer one stored it,
+    /// fails its job.
     pub(super) async fn claim(&self, now: i64) -> Result<Option<Claimed>> {
         let token = uuid::Uuid::new_v4().to_string();
         let row = sqlx::query(
@@ -219,9 +220,18 @@ impl Store {
         let Some(row) = row else {
             return Ok(None);
         };
+        let claim = Claim { id: read_id(row.try_get("id")?)?, token };
+        let request = match serde_json::from_str(row.try_get("request")?) {
+            Ok(request) => request,
+            Err(error) => {
+                // Nobody could ever speak it; left running it would wait for ever.
+                self.fail(&claim, "this version of declaim cannot read the request", now).await?;
+                return Err(error.into());
+            }
+        };
         Ok(Some(Claimed {
-            claim: Claim { id: read_id(row.try_get("id")?)?, token },
-            request: serde_json::from_str(row.try_get("request")?)?,
+            claim,
+            request,
             progress: row.try_get("progress")?,
             retries: row.try_get("retries")?,
         }))

@@ -34,7 +34,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The wait before the first retry of a job; doubles up to [`RETRY_LONGEST`].
 const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_LONGEST: Duration = Duration::from_secs(60);
+const RETRY_LONGEST: Duration = Duration::from_mins(1);
 
 /// Percent when the last chunk is spoken; what is left until 99 is joining, encoding and syncing.
 const SPOKEN: f32 = 98.0;
@@ -70,7 +70,7 @@ impl From<AssembleError> for Stopped {
         match error {
             // Whoever cancelled knows why; `Speaking::why_cancelled` asks.
             AssembleError::Cancelled => Self::Model(ModelError::Cancelled),
-            other => Self::Stitch(other),
+            broken @ AssembleError::Stitch(_) => Self::Stitch(broken),
         }
     }
 }
@@ -317,7 +317,7 @@ impl Speaking {
         if chunks.is_empty() {
             return Err(Stopped::Model(ModelError::NothingToSpeak));
         }
-        self.fence(self.shared.store.plan(&self.claim, chunks.len() as u32).await?)?;
+        fence(self.shared.store.plan(&self.claim, chunks.len() as u32).await?)?;
         Ok(chunks)
     }
 
@@ -368,7 +368,7 @@ impl Speaking {
         };
         let (outputs, id, sample_rate) = (self.shared.outputs.clone(), self.claim.id, info.sample_rate);
         spawn_blocking(move || outputs.write_chunk(id, position, sample_rate, &samples)).await??;
-        self.fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)
+        fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)
     }
 
     /// All chunks into the one file that the request asks for.
@@ -398,10 +398,10 @@ impl Speaking {
         self.progress.raise(99.0);
         Ok(output)
     }
+}
 
-    fn fence(&self, mine: bool) -> Result<(), Stopped> {
-        if mine { Ok(()) } else { Err(Stopped::Lost) }
-    }
+fn fence(mine: bool) -> Result<(), Stopped> {
+    if mine { Ok(()) } else { Err(Stopped::Lost) }
 }
 
 #[cfg(test)]

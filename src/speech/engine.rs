@@ -19,7 +19,7 @@ use super::model::{ChunkRequest, ModelError, ModelInfo, SpeechModel};
 /// The wait before a failed load is tried again; doubles up to [`RELOAD_LONGEST`]. A busy GPU frees itself in seconds,
 /// a missing file is put there by a person.
 const RELOAD_FIRST: Duration = Duration::from_secs(1);
-const RELOAD_LONGEST: Duration = Duration::from_secs(60);
+const RELOAD_LONGEST: Duration = Duration::from_mins(1);
 
 /// What the thread is up to.
 #[derive(Clone, Debug)]

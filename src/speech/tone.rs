@@ -68,7 +68,7 @@ impl Tone {
         Self { settings, info }
     }
 
-    fn pitch(&self, voice: &str) -> Result<f32, ModelError> {
+    fn pitch(voice: &str) -> Result<f32, ModelError> {
         match voice {
             "hum" => Ok(140.0),
             "whistle" => Ok(1400.0),
@@ -88,7 +88,7 @@ impl SpeechModel for Tone {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError> {
-        let pitch = self.pitch(&chunk.voice)?;
+        let pitch = Self::pitch(&chunk.voice)?;
         let tokens = chunk.text.trim().chars().count() * TOKENS_PER_CHAR;
         if tokens == 0 {
             return Err(ModelError::NothingToSpeak);

@@ -43,7 +43,7 @@ pub(crate) struct Puppet {
 }
 
 impl Puppet {
-    pub(crate) fn new(record: &Record, on_token: &OnToken) -> Box<dyn SpeechModel> {
+    pub(crate) fn on_strings(record: &Record, on_token: &OnToken) -> Box<dyn SpeechModel> {
         let info = ModelInfo {
             name: "puppet".to_owned(),
             class_name: "Puppet".to_owned(),

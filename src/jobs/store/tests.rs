@@ -143,6 +143,19 @@ async fn a_claim_starts_the_job_and_keeps_its_first_start() {
 }
 
 #[tokio::test]
+async fn a_request_that_cannot_be_read_fails_its_job_and_not_the_queue() {
+    let table = table().await;
+    let (strange, next) = (table.add("a", Priority::Normal).await, table.add("b", Priority::Normal).await);
+    table
+        .run_sql("update jobs set request = json_set(request, '$.format', 'hologram') where seq = 1")
+        .await
+        .unwrap();
+    assert!(matches!(table.store.claim(2000).await, Err(StoreError::Request(_))));
+    assert_eq!(table.store.status(strange.id).await.unwrap(), Some(JobStatus::Failed));
+    assert_eq!(table.take().await.claim.id, next.id);
+}
+
+#[tokio::test]
 async fn progress_only_rises_and_stops_at_99() {
     let table = table().await;
     let id = table.add("a", Priority::Normal).await.id;

@@ -181,7 +181,8 @@ fn voices_are_listed_for_people_and_for_scripts() {
 #[test]
 fn bench_measures_pico_stage_by_stage_and_refuses_weights_that_are_not_there() {
     let data = tempfile::tempdir().unwrap();
-    let short = ["bench", "--device", "cpu", "--tokens", "25", "--prompt-tokens", "0", "--runs", "1", "--json"];
+    let short =
+        ["bench", "--device", "cpu", "--tokens", "25", "--prompt-tokens", "0", "--runs", "1", "--json"];
     let output = run(data.path(), &short);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let report: Value = serde_json::from_str(&out(&output)).unwrap();

@@ -319,7 +319,9 @@ fn without_unknown_tags(text: &str, known: &[String]) -> String {
     {
         kept.push_str(before);
         if known.iter().any(|known| known == tag) {
-            kept.push_str(&format!("[{tag}]"));
+            kept.push('[');
+            kept.push_str(tag);
+            kept.push(']');
         }
         rest = after;
     }

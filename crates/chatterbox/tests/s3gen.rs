@@ -1,5 +1,11 @@
 //! S3Gen against the reference: tokens to mel, mel to samples, and the small transforms in between.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a helper that fails fails its test; errors are shown with --nocapture"
+)]
+
 mod common;
 
 use chatterbox::noise::Replay;

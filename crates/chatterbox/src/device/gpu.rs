@@ -45,13 +45,12 @@ static STARTED: Mutex<Vec<(Adapter, Device)>> = Mutex::new(Vec::new());
 
 pub(super) fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceError> {
     let mut started = STARTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let device = match started.iter().find(|(other, _)| other == adapter) {
-        Some((_, device)) => device.clone(),
-        None => {
-            let device = start_new(adapter)?;
-            started.push((adapter.clone(), device.clone()));
-            device
-        }
+    let device = if let Some((_, device)) = started.iter().find(|(other, _)| other == adapter) {
+        device.clone()
+    } else {
+        let device = start_new(adapter)?;
+        started.push((adapter.clone(), device.clone()));
+        device
     };
     Ok(Choice {
         device,

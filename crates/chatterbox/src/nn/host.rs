@@ -71,6 +71,10 @@ struct Columns<'a> {
 impl WithSimd for Columns<'_> {
     type Output = ();
 
+    #[expect(
+        clippy::inline_always,
+        reason = "pulp compiles the body once for each vector width; a call would lose it"
+    )]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, weight, outputs, first, y } = self;

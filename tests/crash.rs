@@ -40,7 +40,7 @@ const SAMPLES_PER_CHARACTER: usize = 1920;
 struct Promises {
     /// Texts by id, from answers 202.
     accepted: BTreeMap<String, String>,
-    /// From answers 200 to DELETE.
+    /// From answers 200 to DELETE and 410 to a fetch.
     cancelled: BTreeSet<String>,
     /// Asked to cancel without an answer: either way is right.
     perhaps_cancelled: BTreeSet<String>,
@@ -156,11 +156,11 @@ fn load(port: u16, mut dice: Dice, stop: &AtomicBool, promises: &Mutex<Promises>
     while !stop.load(Ordering::Relaxed) {
         let (outstanding, known) = {
             let promises = promises.lock().unwrap();
-            // The oldest that were not fetched yet, and some that were.
-            let (fetched, waiting): (Vec<&String>, Vec<&String>) =
-                promises.accepted.keys().partition(|id| promises.served.contains_key(*id));
-            let known: Vec<String> =
-                waiting.into_iter().take(12).chain(fetched.into_iter().rev().take(4)).cloned().collect();
+            // The oldest whose end is not known yet, and some that were fetched before.
+            let is_open =
+                |id: &&String| !promises.served.contains_key(*id) && !promises.cancelled.contains(*id);
+            let open = promises.accepted.keys().filter(is_open).take(OUTSTANDING);
+            let known: Vec<String> = open.chain(promises.served.keys().rev().take(4)).cloned().collect();
             (promises.outstanding(), known)
         };
         let alive = match dice.below(10) {
@@ -233,8 +233,9 @@ fn fetch(port: u16, id: &str, promises: &Mutex<Promises>) -> Option<u16> {
             assert!(*first == answer.body, "the result of {id} changed");
         }
         410 => {
-            let promises = promises.lock().unwrap();
+            let mut promises = promises.lock().unwrap();
             assert!(promises.perhaps_cancelled.contains(id), "{id} is gone and nobody cancelled it");
+            promises.cancelled.insert(id.to_owned());
         }
         425 => {}
         other => panic!("fetching {id}: {other} {}", answer.json()),

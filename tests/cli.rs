@@ -179,13 +179,18 @@ fn voices_are_listed_for_people_and_for_scripts() {
 }
 
 #[test]
-fn bench_measures_and_prints_json() {
+fn bench_measures_pico_stage_by_stage_and_refuses_weights_that_are_not_there() {
     let data = tempfile::tempdir().unwrap();
-    let output = run(data.path(), &["bench", "--runs", "2", "--json"]);
+    let short =
+        ["bench", "--device", "cpu", "--tokens", "25", "--prompt-tokens", "0", "--runs", "1", "--json"];
+    let output = run(data.path(), &short);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let report: Value = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(report["model"], "tone");
-    assert!(report["real_time_factor"].as_f64().unwrap() > 0.0);
+    assert_eq!(report["model"], "pico");
+    assert!(report["step"]["tokens_per_s"].as_f64().unwrap() > 0.0);
+    let missing = run(data.path(), &["bench", "--model", "nano"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(err(&missing).contains("add --random-weights"), "{}", err(&missing));
 }
 
 #[test]

@@ -14,7 +14,7 @@ const ORDER: [&str; 7] = ["config", "voices", "speech", "jobs", "http", "app", "
 const ALLOWED: [(&str, &[&str]); 4] = [
     ("burn", &[]),
     ("chatterbox", &["speech/model.rs"]),
-    ("sqlx", &["jobs/store.rs", "app.rs"]),
+    ("sqlx", &["jobs/store", "app.rs"]),
     ("axum", &["http/", "app.rs"]),
 ];
 

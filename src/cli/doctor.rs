@@ -10,7 +10,7 @@ use super::serve::model_flags;
 use super::{CliError, say_line};
 use crate::config::Settings;
 use crate::speech::Cancel;
-use crate::speech::model::{self, ChunkRequest, ModelError};
+use crate::speech::model::{self, ChunkRequest};
 use crate::speech::request::{default_voice, voice_id};
 
 /// An hour of 16-bit audio at 24 kHz takes 173 MB, and twice that again while its chunks are kept.

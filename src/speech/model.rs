@@ -284,7 +284,8 @@ impl SpeechModel for Spoken {
             .iter()
             .find(|(id, _)| *id == chunk.voice)
             .ok_or_else(|| ModelError::UnknownVoice(chunk.voice.clone()))?;
-        if !chunk.text.chars().any(char::is_alphanumeric) {
+        let text = without_unknown_tags(&chunk.text, &self.info.paralinguistic_tags);
+        if !text.chars().any(char::is_alphanumeric) {
             // Bare punctuation ("…", "* * *"): a short silence, since a model would babble.
             return Ok(vec![0.0; self.info.sample_rate as usize / 5]);
         }
@@ -295,7 +296,7 @@ impl SpeechModel for Spoken {
         };
         let spoken = self
             .model
-            .speak(&chunk.text, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
+            .speak(&text, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
             .map_err(|error| match error {
                 SpeakError::Cancelled => ModelError::Cancelled,
                 SpeakError::NothingToSay => ModelError::NothingToSpeak,
@@ -307,6 +308,23 @@ impl SpeechModel for Spoken {
         progress(1.0);
         Ok(spoken.samples)
     }
+}
+
+/// `[laugh]` and the like without those that this model would read out as words.
+fn without_unknown_tags(text: &str, known: &[String]) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, (tag, after))) =
+        rest.split_once('[').and_then(|(before, behind)| Some((before, behind.split_once(']')?)))
+    {
+        kept.push_str(before);
+        if known.iter().any(|known| known == tag) {
+            kept.push_str(&format!("[{tag}]"));
+        }
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
 }
 
 /// The share of a chunk's work that is done, as the stages were measured on the CPU: T3 is about half of it.
@@ -326,4 +344,31 @@ fn overridden(mut config: SamplingConfig, request: &Sampling) -> SamplingConfig 
     config.top_p = request.top_p.unwrap_or(config.top_p);
     config.repetition_penalty = request.repetition_penalty.unwrap_or(config.repetition_penalty);
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_a_model_does_not_know_are_not_read_out() {
+        let known = ["laugh".to_owned()];
+        assert_eq!(without_unknown_tags("Ha [laugh] ho [sigh], yes.", &known), "Ha [laugh] ho , yes.");
+        assert_eq!(without_unknown_tags("An open [ bracket", &known), "An open [ bracket");
+    }
+
+    #[test]
+    fn progress_of_a_chunk_never_goes_back_from_one_stage_to_the_next() {
+        let token = |count| share_done(Step::Token { count, expected: 50 });
+        let shares = [token(1), token(25), token(50), share_done(Step::Mel), share_done(Step::Samples), 1.0];
+        assert!(shares.is_sorted(), "{shares:?}");
+    }
+
+    #[test]
+    fn what_the_request_leaves_out_is_the_checkpoints_own() {
+        let config = chatterbox::variant::ModelConfig::turbo().sampling;
+        assert_eq!(overridden(config.clone(), &Sampling::default()), config);
+        let hot = Sampling { temperature: Some(1.5), ..Sampling::default() };
+        assert_eq!(overridden(config.clone(), &hot), SamplingConfig { temperature: 1.5, ..config });
+    }
 }

@@ -154,6 +154,11 @@ pub(super) fn expand(text: &str) -> String {
                 .then(|| format!("{name} {}", found[2].trim_start_matches('#')))
         },
     );
+    let text = rewrite(&text, pattern!(r"\b(Vol|Ch|Sec|Art|Pt|Fig)\. ([IVXLC]+)\b"), |found, _| {
+        let lower = found[1].to_ascii_lowercase();
+        let name = NUMBERED.iter().find(|(short, _)| *short == lower)?.1;
+        Some(format!("{name} {}", &found[2]))
+    });
     let text = saint_or_street(&text);
     let text = rewrite(
         &text,
@@ -323,6 +328,7 @@ mod tests {
         assert_spoken(&[
             ("No. 5 is alive", "number five is alive"),
             ("see p. 7 and pp. 8-9", "see page seven and pages eight to nine"),
+            ("in Vol. III", "in volume three"),
             ("Fig. 3, vol. 2", "figure three, volume two"),
             ("I said no. You said yes.", "I said no. You said yes."),
             ("He said no. 5 people laughed.", "He said no. five people laughed."),

@@ -4,9 +4,10 @@ use super::rewrite::{pattern, rewrite};
 
 /// Those with a vowel that are spelled all the same.
 const SPELLED: &[&str] = &[
-    "AI", "AM", "API", "ATM", "BBC", "CEO", "CIA", "CPU", "DIY", "DNA", "EU", "FAQ", "FBI", "GPU", "IBM",
-    "ID", "IOU", "IP", "IQ", "LED", "MIT", "NBA", "OS", "PIN", "RNA", "SOS", "UAE", "UFO", "UI", "UK", "UN",
-    "URL", "US", "USA", "USB", "UV", "VIP", "AC", "CEO", "EST", "ETA", "IT",
+    "AC", "ADHD", "AI", "AM", "API", "ATM", "BBC", "CEO", "CIA", "CPU", "DEA", "DIY", "DNA", "EPA", "EU",
+    "EV", "FAA", "FAQ", "FBI", "FDA", "GPU", "HIV", "IBM", "ICU", "ID", "IOU", "IP", "IQ", "IRS", "IT",
+    "LED", "MIT", "NBA", "NSA", "NYC", "OMG", "OS", "RNA", "SOS", "SUV", "UAE", "UFO", "UI", "UK", "UN",
+    "URL", "US", "USA", "USB", "UV", "VIP",
 ];
 
 /// Consonants that are sounds or abbreviated words, not letters.
@@ -15,34 +16,33 @@ const SOUNDS: &[&str] = &[
     "MS", "DR", "ST", "NTH",
 ];
 
+/// Acronyms that are words as well, once a whole sentence is in capitals.
+const WORDS_TOO: &[&str] = &["AM", "IT", "LED", "US"];
+
 pub(super) fn spell(text: &str) -> String {
     rewrite(text, pattern!(r"\b(\p{Lu}{2,5})('?s)?\b"), |found, around| {
         let letters = &found[1];
-        let vowelless = !letters.contains(['A', 'E', 'I', 'O', 'U', 'Y']) && letters.is_ascii();
-        if letters == "OK" {
-            return around.stands_alone().then(|| format!("okay{}", found.get(2).map_or("", |s| s.as_str())));
+        let plural = found.get(2).map_or("", |_| "'s");
+        if !around.stands_alone() || SOUNDS.contains(&letters) || is_numeral(letters) {
+            return None;
         }
-        // In a shouted sentence "IT", "US" and "AM" are words.
-        let shouted = around.previous_word().len() > 1 && is_upper(around.previous_word())
-            || around.next_word().len() > 1 && is_upper(around.next_word());
-        let known =
-            SPELLED.contains(&letters) && !(shouted && matches!(letters, "IT" | "US" | "AM" | "PIN" | "LED"));
-        let pronoun = matches!(letters, "IT" | "US" | "AM" | "PIN" | "LED") && shouted;
-        if !around.stands_alone()
-            || pronoun
-            || !(known || vowelless)
-            || SOUNDS.contains(&letters)
-            || is_numeral(letters)
-        {
+        if letters == "OK" {
+            let opens = around.before.trim_end().chars().next_back().is_none_or(|c| ".!?".contains(c));
+            return Some(format!("{}{plural}", if opens { "Okay" } else { "okay" }));
+        }
+        let shouted = is_shouted(around.previous_word()) || is_shouted(around.next_word());
+        let known = SPELLED.contains(&letters) && !(shouted && WORDS_TOO.contains(&letters));
+        let vowelless = letters.is_ascii() && !letters.contains(['A', 'E', 'I', 'O', 'U', 'Y']);
+        if !known && !vowelless {
             return None;
         }
         let spelled: Vec<String> = letters.chars().map(String::from).collect();
-        Some(format!("{}{}", spelled.join(" "), found.get(2).map_or("", |_| "'s")))
+        Some(format!("{}{plural}", spelled.join(" ")))
     })
 }
 
-fn is_upper(word: &str) -> bool {
-    word.chars().all(|c| c.is_uppercase() || !c.is_alphabetic())
+fn is_shouted(word: &str) -> bool {
+    word.len() > 1 && word.chars().all(|c| c.is_uppercase() || !c.is_alphabetic())
 }
 
 /// Roman numerals that [`super::roman`] did not dare to read.
@@ -60,7 +60,7 @@ mod tests {
             ("the FBI and the BBC", "the F B I and the B B C"),
             ("HTML, CSS and PDFs", "H T M L, C S S and P D F's"),
             ("the UK's CEO", "the U K's C E O"),
-            ("It is OK.", "It is okay."),
+            ("It is OK. OK!", "It is okay. Okay!"),
         ]);
     }
 

@@ -33,6 +33,9 @@ fn fractions(text: &str) -> String {
         if !around.is_whole_number() || glued(around.previous()) || glued(around.next()) {
             return None;
         }
+        if around.soon_after().trim_start().starts_with('=') && found.get(1).is_none() {
+            return Some(format!("{} divided by {}", spoken_number(over), cardinal(under)));
+        }
         let whole = found.get(1).map(|whole| cardinal(whole.as_str()));
         let part = fraction(over, under, whole.is_some());
         Some(whole.map_or(part.clone(), |whole| format!("{whole} and {part}")))
@@ -57,7 +60,7 @@ fn fraction(over: &str, under: &str, mixed: bool) -> String {
         (_, 10 | 100) if !mixed => format!("{spoken} out of {}", cardinal(under)),
         _ if over.contains('.') => format!("{spoken} out of {}", cardinal(under)),
         (1, 3..=100) => format!("{} {}", if mixed { "a" } else { "one" }, ordinal(under)),
-        (n, 3..=100) if n < denominator => format!("{spoken} {}", plural(&ordinal(under))),
+        (n, 3..=20 | 32 | 64) if n < denominator => format!("{spoken} {}", plural(&ordinal(under))),
         (n, d) if n == d => format!("{spoken} out of {}", cardinal(under)),
         _ => format!("{spoken} over {}", cardinal(under)),
     }
@@ -123,7 +126,7 @@ fn versions(text: &str) -> String {
 fn ranges(text: &str) -> String {
     let pattern = pattern!(concat!(r"(", number!(), r")( ?)[-–—]( ?)(", number!(), r")"));
     rewrite(text, pattern, |found, around| {
-        let equation = !found[2].is_empty() && around.soon_after().contains('=');
+        let equation = around.soon_after().trim_start().starts_with('=');
         let between = if equation { "minus" } else { "to" };
         let glued = around.previous().is_some_and(|c| c.is_alphanumeric() || "-–/".contains(c));
         (!glued && around.is_whole_number()).then(|| {
@@ -233,6 +236,8 @@ mod tests {
             ("9.5/10", "nine point five out of ten"),
             ("50/50 or 60/40", "fifty-fifty or sixty forty"),
             ("7/3", "seven over three"),
+            ("Windows 95/98", "Windows ninety-five over ninety-eight"),
+            ("8/2=4", "eight divided by two equals four"),
         ]);
     }
 
@@ -248,6 +253,7 @@ mod tests {
             ("1914-18", "nineteen fourteen to eighteen"),
             ("5–10", "five to ten"),
             ("pages 3-7", "pages three to seven"),
+            ("10-3=7", "ten minus three equals seven"),
             ("5 - 3 = 2", "five minus three equals two"),
         ]);
     }

@@ -43,6 +43,7 @@ const UNITS: &[(&[&str], &str, &str)] = &[
     (&["rpm"], "revolution per minute", "revolutions per minute"),
     (&["fps"], "frame per second", "frames per second"),
     (&["bpm"], "beat per minute", "beats per minute"),
+    (&["ppm"], "part per million", "parts per million"),
     (&["dpi"], "dot per inch", "dots per inch"),
     (&["px"], "pixel", "pixels"),
     (&["hp"], "horsepower", "horsepower"),
@@ -138,7 +139,7 @@ static MEASURE: LazyLock<Regex> = LazyLock::new(|| {
     let units = alternatives(NAMES.keys().copied().collect());
     let per = alternatives(PER.iter().map(|(sign, _)| *sign).collect());
     let number = number!();
-    Regex::new(&format!(r"(-)?({number})(?: ?[-–—] ?({number}))?( |-)?({units})(?:/({per})\b)?"))
+    Regex::new(&format!(r"(-)?({number})(?: ?[-–—] ?({number}))?( |-)?({units})(?:/({per})\b)?(\.)?"))
         .expect("escaped signs make a pattern")
 });
 
@@ -166,9 +167,12 @@ pub(super) fn read_out(text: &str) -> String {
             let name = PER.iter().find(|(sign, _)| *sign == per)?.1;
             let _ = write!(words, " per {name}");
         }
+        // "5 min. later": the period of an abbreviation goes, unless a sentence ends with it.
+        if group(7).is_some() && (around.sentence_ends() || sign.ends_with(['%', '‰'])) {
+            words.push('.');
+        }
         Some(words)
     })
-    .pipe(|text| abbreviation_periods(&text))
 }
 
 /// `1/2 tsp`: the number rules read the fraction, so only the sign is written out here.
@@ -196,21 +200,6 @@ fn measures(around: Around<'_>, number: &str, gap: Option<&str>, sign: &str, sig
     begins && ends && !decade && !doubtful && (!signed || around.allows_sign())
 }
 
-/// "5 min. later": the number rule left "minutes." behind; the period stays only at the end of a sentence.
-fn abbreviation_periods(text: &str) -> String {
-    rewrite(
-        text,
-        pattern!(r"\b(minutes?|hours?|seconds?|feet|foot|pounds?|ounces?|miles?|yards?|years?)\."),
-        |found, around| {
-            let continues = around
-                .after
-                .strip_prefix(' ')
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_lowercase()));
-            (continues || around.after.starts_with(',')).then(|| found[1].to_owned())
-        },
-    )
-}
-
 fn degrees(text: &str) -> String {
     let pattern =
         pattern!(concat!("(-)?(", number!(), r")(?: ?[-–—] ?(", number!(), r"))? ?°(?: ?([CF])\b)?"));
@@ -235,7 +224,8 @@ fn degrees(text: &str) -> String {
 
 /// `5'11"`, and `27"` where the quotation mark cannot be one: an even number stands before it in the line.
 fn feet_and_inches(text: &str) -> String {
-    let text = rewrite(text, pattern!(r#"\b(\d{1,2})' ?(\d{1,2})(?:"|'')"#), |found, _| {
+    let pattern = pattern!(r#"\b(\d{1,2})(?:'| ?ft\.?) ?(\d{1,2})(?:"|''| ?in\b\.?)"#);
+    let text = rewrite(text, pattern, |found, _| {
         let plural = |number: &str, one, many| if number == "1" { one } else { many };
         let (feet, inches) = (&found[1], &found[2]);
         Some(format!(
@@ -259,13 +249,6 @@ fn feet_and_inches(text: &str) -> String {
         (continues && around.is_whole_number()).then(|| format!("{} {unit}", spoken_number(&found[1])))
     })
 }
-
-trait Pipe: Sized {
-    fn pipe<T>(self, then: impl FnOnce(Self) -> T) -> T {
-        then(self)
-    }
-}
-impl Pipe for String {}
 
 #[cfg(test)]
 mod tests {
@@ -293,6 +276,8 @@ mod tests {
             ("a 5-km run", "a five-kilometer run"),
             ("30 m²", "thirty square meters"),
             ("200 sq. ft. flat", "two hundred square feet flat"),
+            ("2 tbsp. of oil, 50%. Stop", "two tablespoons of oil, fifty percent. Stop"),
+            ("5 ft 4 in tall", "five feet four inches tall"),
             ("5 min. later", "five minutes later"),
             ("wait 10 min.", "wait ten minutes."),
             ("It took 10 hrs. We slept.", "It took ten hours. We slept."),

@@ -15,7 +15,6 @@ pub(super) fn adapters() -> Vec<Adapter> {
         (GraphicsApi::Vulkan, wgpu::Backends::VULKAN),
         (GraphicsApi::Metal, wgpu::Backends::METAL),
         (GraphicsApi::Dx12, wgpu::Backends::DX12),
-        (GraphicsApi::Gl, wgpu::Backends::GL),
     ];
     let mut adapters: Vec<Adapter> = Vec::new();
     for (api, backends) in apis {
@@ -37,7 +36,7 @@ pub(super) fn adapters() -> Vec<Adapter> {
             adapters.push(Adapter { name: info.name, api, class, driver, index });
         }
     }
-    // Best first; OpenGL last, since the other APIs reach the same hardware with less between.
+    // Best first.
     adapters.sort_by_key(|adapter| (adapter.class, adapter.api, adapter.index));
     adapters
 }
@@ -64,20 +63,20 @@ pub(super) fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceErr
 }
 
 fn start_new(adapter: &Adapter) -> Result<Device, DeviceError> {
+    let failed = |cause: String| DeviceError::Start { adapter: adapter.to_string(), cause };
     let kind = match adapter.class {
         Class::Discrete => DeviceKind::DiscreteGpu(adapter.index),
         Class::Integrated => DeviceKind::IntegratedGpu(adapter.index),
         Class::Virtual => DeviceKind::VirtualGpu(adapter.index),
-        Class::Other => DeviceKind::Other(adapter.index),
+        // burn cannot address what the API does not classify.
+        Class::Other => return Err(failed("its driver does not say what it is".to_owned())),
         Class::Software => DeviceKind::Cpu,
     };
     let api = match adapter.api {
         GraphicsApi::Vulkan => WgpuBackend::Vulkan,
         GraphicsApi::Metal => WgpuBackend::Metal,
         GraphicsApi::Dx12 => WgpuBackend::Dx12,
-        GraphicsApi::Gl => WgpuBackend::Gl,
     };
-    let failed = |cause: String| DeviceError::Start { adapter: adapter.to_string(), cause };
     // Drivers are foreign code, and burn's start-up reports some of their refusals by panicking.
     std::panic::catch_unwind(|| Device::wgpu_options().device_kind(kind).graphics_api(api).init())
         .map_err(|_| failed("its driver refused (the log has the details)".to_owned()))?

@@ -24,17 +24,16 @@ pub enum Request {
     Api(GraphicsApi),
 }
 
-/// The interface through which wgpu reaches an adapter.
+/// The interface through which wgpu reaches an adapter. OpenGL is left out: whatever it reaches, one of these reaches better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GraphicsApi {
     Vulkan,
     Metal,
     Dx12,
-    Gl,
 }
 
 /// The words that `--device` understands.
-pub const NAMES: [&str; 7] = ["auto", "cpu", "gpu", "vulkan", "metal", "dx12", "gl"];
+pub const NAMES: [&str; 6] = ["auto", "cpu", "gpu", "vulkan", "metal", "dx12"];
 
 impl FromStr for Request {
     type Err = DeviceError;
@@ -47,7 +46,6 @@ impl FromStr for Request {
             "vulkan" => Self::Api(GraphicsApi::Vulkan),
             "metal" => Self::Api(GraphicsApi::Metal),
             "dx12" => Self::Api(GraphicsApi::Dx12),
-            "gl" => Self::Api(GraphicsApi::Gl),
             _ => return Err(DeviceError::UnknownName(name.to_owned())),
         })
     }
@@ -59,7 +57,6 @@ impl fmt::Display for GraphicsApi {
             Self::Vulkan => "Vulkan",
             Self::Metal => "Metal",
             Self::Dx12 => "DX12",
-            Self::Gl => "OpenGL",
         })
     }
 }
@@ -97,7 +94,7 @@ pub enum Class {
     Discrete,
     Integrated,
     Virtual,
-    /// The API does not say (OpenGL).
+    /// The driver does not say.
     Other,
     /// A rasteriser on the CPU.
     Software,

@@ -117,7 +117,6 @@ fn nothing_accepted_is_lost_or_done_twice_however_often_the_server_is_killed() {
 
 /// One life of the server, under load, up to its kill.
 fn play_round(data_dir: &Path, round: u64, dice: &mut Dice, promises: &Mutex<Promises>) {
-    let before = witness::files(data_dir);
     let mut server = Server::start(data_dir);
     if round % 2 == 1 {
         // Into the start and the recovery, and what is just behind.
@@ -133,23 +132,20 @@ fn play_round(data_dir: &Path, round: u64, dice: &mut Dice, promises: &Mutex<Pro
             let stop = &stop;
             scope.spawn(move || load(port, Dice(seed), stop, promises));
         }
-        // Every other life gets as far as a new file: three deaths in a row without one would rightly fail a job.
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !has_new(&before, &witness::files(data_dir)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
+        // Every other life gets so far that no job has an unpardoned death left: the third in a row without a finished
+        // chunk would rightly fail it.
+        let deadline = Instant::now() + DRAIN_BOUND;
+        while witness::has_unpardoned_deaths(data_dir) {
+            assert!(Instant::now() < deadline, "the server lives and finishes no chunk");
+            std::thread::sleep(Duration::from_millis(10));
         }
-        std::thread::sleep(dice.millis(400));
+        std::thread::sleep(Duration::from_millis(50) + dice.millis(450));
         server.kill();
         stop.store(true, Ordering::Relaxed);
     });
 }
 
 type Files = BTreeMap<PathBuf, (u64, SystemTime)>;
-
-/// A finished file that was not there before.
-fn has_new(before: &Files, now: &Files) -> bool {
-    now.keys().any(|path| !before.contains_key(path) && path.extension().is_some_and(|name| name == "wav"))
-}
 
 /// A client: enqueues, asks, fetches and cancels until the server is gone.
 fn load(port: u16, mut dice: Dice, stop: &AtomicBool, promises: &Mutex<Promises>) {

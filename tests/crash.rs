@@ -110,7 +110,8 @@ fn nothing_accepted_is_lost_or_done_twice_however_often_the_server_is_killed() {
     server.stop();
     // The start cleans up what the kills left over.
     let mut server = Server::start(data_dir);
-    server.port();
+    let answer = client::request(server.port(), "GET", "/healthz", None).expect("the server runs");
+    assert_eq!(answer.status, 200);
     server.stop();
     check_the_end(data_dir, &promises);
 }
@@ -162,7 +163,7 @@ fn load(port: u16, mut dice: Dice, stop: &AtomicBool, promises: &Mutex<Promises>
         };
         let alive = match dice.below(10) {
             0..=3 if outstanding < OUTSTANDING => enqueue(port, &mut dice, promises),
-            4 if dice.below(4) == 0 => pick(&known, &mut dice).is_none_or(|id| cancel(port, id, promises)),
+            4 if dice.below(30) == 0 => pick(&known, &mut dice).is_none_or(|id| cancel(port, id, promises)),
             5..=6 => pick(&known, &mut dice).is_none_or(|id| fetch(port, id, promises).is_some()),
             _ => pick(&known, &mut dice).is_none_or(|id| ask(port, id, &mut shown)),
         };

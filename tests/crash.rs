@@ -40,7 +40,7 @@ const SAMPLES_PER_CHARACTER: usize = 1920;
 struct Promises {
     /// Texts by id, from answers 202.
     accepted: BTreeMap<String, String>,
-    /// From answers 200 to DELETE.
+    /// From answers 200 to DELETE and 410 to a fetch.
     cancelled: BTreeSet<String>,
     /// Asked to cancel without an answer: either way is right.
     perhaps_cancelled: BTreeSet<String>,
@@ -110,14 +110,14 @@ fn nothing_accepted_is_lost_or_done_twice_however_often_the_server_is_killed() {
     server.stop();
     // The start cleans up what the kills left over.
     let mut server = Server::start(data_dir);
-    server.port();
+    let answer = client::request(server.port(), "GET", "/healthz", None).expect("the server runs");
+    assert_eq!(answer.status, 200);
     server.stop();
     check_the_end(data_dir, &promises);
 }
 
 /// One life of the server, under load, up to its kill.
 fn play_round(data_dir: &Path, round: u64, dice: &mut Dice, promises: &Mutex<Promises>) {
-    let before = witness::files(data_dir);
     let mut server = Server::start(data_dir);
     if round % 2 == 1 {
         // Into the start and the recovery, and what is just behind.
@@ -133,12 +133,14 @@ fn play_round(data_dir: &Path, round: u64, dice: &mut Dice, promises: &Mutex<Pro
             let stop = &stop;
             scope.spawn(move || load(port, Dice(seed), stop, promises));
         }
-        // Every other life gets as far as a new file: three deaths in a row without one would rightly fail a job.
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !has_new(&before, &witness::files(data_dir)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
+        // Every other life gets so far that no job has an unpardoned death left: the third in a row without a finished
+        // chunk would rightly fail it.
+        let deadline = Instant::now() + DRAIN_BOUND;
+        while witness::has_unpardoned_deaths(data_dir) {
+            assert!(Instant::now() < deadline, "the server lives and finishes no chunk");
+            std::thread::sleep(Duration::from_millis(10));
         }
-        std::thread::sleep(dice.millis(400));
+        std::thread::sleep(Duration::from_millis(50) + dice.millis(450));
         server.kill();
         stop.store(true, Ordering::Relaxed);
     });
@@ -146,27 +148,22 @@ fn play_round(data_dir: &Path, round: u64, dice: &mut Dice, promises: &Mutex<Pro
 
 type Files = BTreeMap<PathBuf, (u64, SystemTime)>;
 
-/// A finished file that was not there before.
-fn has_new(before: &Files, now: &Files) -> bool {
-    now.keys().any(|path| !before.contains_key(path) && path.extension().is_some_and(|name| name == "wav"))
-}
-
 /// A client: enqueues, asks, fetches and cancels until the server is gone.
 fn load(port: u16, mut dice: Dice, stop: &AtomicBool, promises: &Mutex<Promises>) {
     let mut shown: BTreeMap<String, u64> = BTreeMap::new();
     while !stop.load(Ordering::Relaxed) {
         let (outstanding, known) = {
             let promises = promises.lock().unwrap();
-            // The oldest that were not fetched yet, and some that were.
-            let (fetched, waiting): (Vec<&String>, Vec<&String>) =
-                promises.accepted.keys().partition(|id| promises.served.contains_key(*id));
-            let known: Vec<String> =
-                waiting.into_iter().take(12).chain(fetched.into_iter().rev().take(4)).cloned().collect();
+            // The oldest whose end is not known yet, and some that were fetched before.
+            let is_open =
+                |id: &&String| !promises.served.contains_key(*id) && !promises.cancelled.contains(*id);
+            let open = promises.accepted.keys().filter(is_open).take(OUTSTANDING);
+            let known: Vec<String> = open.chain(promises.served.keys().rev().take(4)).cloned().collect();
             (promises.outstanding(), known)
         };
         let alive = match dice.below(10) {
             0..=3 if outstanding < OUTSTANDING => enqueue(port, &mut dice, promises),
-            4 if dice.below(4) == 0 => pick(&known, &mut dice).is_none_or(|id| cancel(port, id, promises)),
+            4 if dice.below(30) == 0 => pick(&known, &mut dice).is_none_or(|id| cancel(port, id, promises)),
             5..=6 => pick(&known, &mut dice).is_none_or(|id| fetch(port, id, promises).is_some()),
             _ => pick(&known, &mut dice).is_none_or(|id| ask(port, id, &mut shown)),
         };
@@ -234,8 +231,9 @@ fn fetch(port: u16, id: &str, promises: &Mutex<Promises>) -> Option<u16> {
             assert!(*first == answer.body, "the result of {id} changed");
         }
         410 => {
-            let promises = promises.lock().unwrap();
+            let mut promises = promises.lock().unwrap();
             assert!(promises.perhaps_cancelled.contains(id), "{id} is gone and nobody cancelled it");
+            promises.cancelled.insert(id.to_owned());
         }
         425 => {}
         other => panic!("fetching {id}: {other} {}", answer.json()),

@@ -13,7 +13,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Executor, Row};
 
-use super::{CancelOutcome, Counts, Job, JobId, JobStatus, Output, Priority};
+use super::{CancelOutcome, Counts, Job, JobId, JobStatus, Output, Priority, with_causes};
 use crate::speech::SpeechRequest;
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
@@ -172,15 +172,18 @@ impl Store {
             .transpose()
     }
 
-    /// The newest first.
+    /// The newest first. A row that this program cannot read, because a newer one wrote it, does not hide the others.
     pub(super) async fn list(&self, limit: u32) -> Result<Vec<Job>> {
-        sqlx::query(select_jobs!("order by seq desc limit ?"))
+        let rows = sqlx::query(select_jobs!("order by seq desc limit ?"))
             .bind(limit)
             .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(read_job)
-            .collect()
+            .await?;
+        let readable = |row: &SqliteRow| {
+            read_job(row)
+                .inspect_err(|error| tracing::warn!(error = with_causes(error), "left a job out"))
+                .ok()
+        };
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     pub(super) async fn counts(&self) -> Result<Counts> {

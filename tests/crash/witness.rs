@@ -102,6 +102,20 @@ pub(crate) fn jobs(data_dir: &Path) -> BTreeMap<String, JobRow> {
     })
 }
 
+/// Whether some waiting or running job died with the server and has finished no chunk since. Reads beside the running
+/// server, and is gone before that is killed: whoever closes a database last tidies it up.
+pub(crate) fn has_unpardoned_deaths(data_dir: &Path) -> bool {
+    block_on(async {
+        let mut connection = open(&data_dir.join("declaim.db")).await;
+        let row = sqlx::query("select exists (select 1 from jobs where crashes > 0 and finished_at is null)")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        row.get(0)
+    })
+}
+
 /// Every file under the folders of results and chunks, with what changes when it is written anew.
 pub(crate) fn files(data_dir: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
     let mut found = BTreeMap::new();

@@ -153,6 +153,7 @@ async fn a_request_that_cannot_be_read_fails_its_job_and_not_the_queue() {
     assert!(matches!(table.store.claim(2000).await, Err(StoreError::Request(_))));
     assert_eq!(table.store.status(strange.id).await.unwrap(), Some(JobStatus::Failed));
     assert_eq!(table.take().await.claim.id, next.id);
+    assert_eq!(table.store.list(10).await.unwrap(), [table.job(next.id).await]);
 }
 
 #[tokio::test]

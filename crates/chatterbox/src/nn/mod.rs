@@ -11,7 +11,7 @@ pub use conv::{Before, Conv1d, ConvTranspose1d, Padding, Snake};
 
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Int, Tensor, TensorData, activation, module};
-use kernels::attention::{Heads, attend};
+use kernels::attention::{Distances, Heads, attend};
 use kernels::pointwise;
 
 use crate::weights::{Scope, WeightError};
@@ -39,8 +39,23 @@ impl Linear {
         Ok(Self { weight, bias: None })
     }
 
-    /// Several PyTorch `Linear(bias=False)` of the same input as one, their outputs side by side.
+    /// Several PyTorch `Linear` of the same input as one, their outputs side by side.
     pub fn load_joined(
+        scope: &Scope,
+        names: &[&str],
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, WeightError> {
+        let mut bias = Vec::with_capacity(names.len() * outputs);
+        for name in names {
+            bias.extend(scope.at(name).values("bias", &[outputs])?);
+        }
+        let bias = Some(scope.upload(bias, [names.len() * outputs]));
+        Ok(Self { bias, ..Self::load_joined_unbiased(scope, names, inputs, outputs)? })
+    }
+
+    /// Several PyTorch `Linear(bias=False)` of the same input as one.
+    pub fn load_joined_unbiased(
         scope: &Scope,
         names: &[&str],
         inputs: usize,
@@ -173,7 +188,7 @@ pub fn attention(joined: Tensor<3>, heads: usize, mask: Option<&Tensor<4>>) -> T
         let device = joined.device();
         let mut y = Vec::with_capacity(batch * positions * inner);
         for x in values.storage::<f32>().chunks_exact(positions * triple) {
-            y.extend(attend(Heads { joined: x, positions, heads, width }));
+            y.extend(attend(Heads { joined: x, positions, heads, width }, None));
         }
         return kernels::host_tensor(y, [batch, positions, inner], &device);
     }
@@ -190,6 +205,38 @@ pub fn attention(joined: Tensor<3>, heads: usize, mask: Option<&Tensor<4>>) -> T
         }
     };
     attended.swap_dims(1, 2).reshape([batch, positions, inner])
+}
+
+/// [`attention`] on the CPU with a term of the scores that depends on distance; gives `joined` back on other devices.
+///
+/// # Shapes
+/// `joined` `[1, n, 3 · heads · width]`; `table` `[1, 2n − 1, heads · width]`, a row for each distance from n − 1 down;
+/// the biases `[heads · width]`, added to the queries of the usual term and of this one → `[1, n, heads · width]`
+pub fn attention_by_distance(
+    joined: Tensor<3>,
+    heads: usize,
+    table: &Tensor<3>,
+    [content_bias, position_bias]: [&Tensor<1>; 2],
+) -> Result<Tensor<3>, Tensor<3>> {
+    let [_, positions, triple] = joined.dims();
+    let inner = triple / 3;
+    let on_host = (
+        kernels::on_host(&joined),
+        kernels::on_host(table),
+        kernels::on_host(content_bias),
+        kernels::on_host(position_bias),
+    );
+    let (Some(values), Some(table), Some(content_bias), Some(position_bias)) = on_host else {
+        return Err(joined);
+    };
+    let heads = Heads { joined: values.storage(), positions, heads, width: inner / heads };
+    let distances = Distances {
+        table: table.storage(),
+        content_bias: content_bias.storage(),
+        position_bias: position_bias.storage(),
+    };
+    let y = attend(heads, Some(distances));
+    Ok(kernels::host_tensor(y, [1, positions, inner], &joined.device()))
 }
 
 /// GPT-2's GELU, `x/2·(1 + tanh(√(2/π)(x + 0.044715x³)))`, written as `x·σ(2·…)`, which is equal.

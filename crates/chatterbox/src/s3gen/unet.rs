@@ -176,7 +176,7 @@ impl TransformerBlock {
         let attention = scope.at("attn1");
         Ok(Self {
             norm_1: LayerNorm::load(&scope.at("norm1"), width, EPSILON)?,
-            attention_in: Linear::load_joined(&attention, &["to_q", "to_k", "to_v"], width, inner)?,
+            attention_in: Linear::load_joined_unbiased(&attention, &["to_q", "to_k", "to_v"], width, inner)?,
             attention_out: Linear::load(&attention.at("to_out.0"), inner, width)?,
             norm_3: LayerNorm::load(&scope.at("norm3"), width, EPSILON)?,
             feed_forward_in: Linear::load(&scope.at("ff.net.0.proj"), width, 4 * width)?,

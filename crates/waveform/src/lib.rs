@@ -3,6 +3,7 @@
 //! Everything here works on mono `f32` samples in −1..1 and knows neither tensors nor threads, so that it builds in
 //! seconds, is tested with measured decibels, and serves the networks and the server alike.
 
+pub mod decode;
 mod dot;
 pub mod encode;
 pub mod fade;

@@ -35,7 +35,7 @@ fn patched(bytes: &[u8], entry: &str, from: &[u8], to: &[u8]) -> Vec<u8> {
     for index in 0..archive.len() {
         let mut content = Vec::new();
         let mut file = archive.by_index(index).unwrap();
-        let name = zip::HasZipMetadata::get_metadata(&file).name().to_string();
+        let name = file.name().unwrap().to_string();
         file.read_to_end(&mut content).unwrap();
         if name.ends_with(entry) {
             let at = content.windows(from.len()).position(|window| window == from).unwrap();

@@ -14,6 +14,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use safetensors::Dtype;
 use zip::ZipArchive;
+use zip::read::{ArchiveOffset, Config};
 use zip::result::ZipError;
 
 pub(crate) use super::stored::Stored;
@@ -134,7 +135,10 @@ struct Extent {
 
 impl<R: Read + Seek> Archive<R> {
     fn open(file: R, length: u64) -> Result<Self, TorchError> {
-        let zip = ZipArchive::new(file)?;
+        // Not searched for: torch writes records that are not needed at this size, and the search takes their length for that
+        // of a first entry with a name of 30 letters.
+        let config = Config { archive_offset: ArchiveOffset::Known(0) };
+        let zip = ZipArchive::with_config(config, file)?;
         let mut root = None;
         for name in zip.file_names() {
             if let Some(before) = name?.strip_suffix("data.pkl")

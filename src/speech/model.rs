@@ -296,7 +296,7 @@ impl SpeechModel for Spoken {
         };
         let spoken = self
             .model
-            .speak(&text, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
+            .speak(&text, None, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
             .map_err(|error| match error {
                 SpeakError::Cancelled => ModelError::Cancelled,
                 SpeakError::NothingToSay => ModelError::NothingToSpeak,

@@ -20,11 +20,12 @@ pub enum Padding {
 /// `[batch, in, time]` → `[batch, out, time']`.
 #[derive(Clone, Debug)]
 pub struct Conv1d {
-    /// `[out, in, kernel]`
+    /// `[out, in / groups, kernel]`
     weight: Tensor<3>,
     bias: Option<Tensor<1>>,
     stride: usize,
     dilation: usize,
+    groups: usize,
     padding: Padding,
 }
 
@@ -39,9 +40,19 @@ impl Conv1d {
         Self::from_weight(scope, fold_weight_norm(scope, shape)?)
     }
 
+    /// Reads a convolution without bias.
+    pub fn load_unbiased(scope: &Scope, shape: [usize; 3]) -> Result<Self, WeightError> {
+        Ok(Self::new(scope.tensor("weight", shape)?, None))
+    }
+
+    /// From weights that were folded on the host first: `weight` `[out, in, kernel]`, `bias` `[out]`.
+    pub fn new(weight: Tensor<3>, bias: Option<Tensor<1>>) -> Self {
+        Self { weight, bias, stride: 1, dilation: 1, groups: 1, padding: Padding::None }
+    }
+
     fn from_weight(scope: &Scope, weight: Tensor<3>) -> Result<Self, WeightError> {
-        let bias = Some(scope.tensor("bias", [weight.dims()[0]])?);
-        Ok(Self { weight, bias, stride: 1, dilation: 1, padding: Padding::None })
+        let bias = scope.tensor("bias", [weight.dims()[0]])?;
+        Ok(Self::new(weight, Some(bias)))
     }
 
     #[must_use]
@@ -59,6 +70,12 @@ impl Conv1d {
         Self { dilation, ..self }
     }
 
+    /// As many groups as channels make a depthwise convolution.
+    #[must_use]
+    pub fn with_groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
     /// # Shapes
     /// `[batch, in, time]` → `[batch, out, (time + padding − dilation·(kernel − 1) − 1) / stride + 1]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
@@ -69,7 +86,7 @@ impl Conv1d {
             Padding::After(n) => (0, n),
         };
         let (x, symmetric) = if before == after { (x, before) } else { (zeros_around(x, before, after), 0) };
-        let options = ConvOptions::new([self.stride], [symmetric], [self.dilation], /* groups */ 1);
+        let options = ConvOptions::new([self.stride], [symmetric], [self.dilation], self.groups);
         module::conv1d(x, self.weight.clone(), self.bias.clone(), options)
     }
 }

@@ -124,10 +124,12 @@ impl Weights {
         }
     }
 
+    fn note(&self, name: String) {
+        self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name);
+    }
+
     fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, WeightError> {
-        if let Ok(mut asked) = self.asked.lock() {
-            asked.insert(name.to_owned());
-        }
+        self.note(name.to_owned());
         let (metadata, start) = match &self.source {
             Source::Formula { key } => return Ok(formula::values(key, name, expected)),
             Source::Bytes { metadata, start, .. } | Source::File { metadata, start, .. } => {
@@ -222,6 +224,12 @@ impl Scope<'_> {
     /// Whether the checkpoint has this tensor; always false for weights made by [`formula`].
     pub fn has(&self, name: &str) -> bool {
         self.weights.shape_of(&format!("{}{name}", self.prefix)).is_some()
+    }
+
+    /// Counts a tensor as known without reading it: for what a checkpoint stores beside each layer and inference never
+    /// needs.
+    pub fn leave_aside(&self, name: &str) {
+        self.weights.note(format!("{}{name}", self.prefix));
     }
 
     /// The values of a tensor, row-major, on the host: for what is folded or transposed before it becomes a tensor.

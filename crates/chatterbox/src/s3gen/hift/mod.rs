@@ -9,7 +9,7 @@ pub mod spectrum;
 
 use burn::tensor::{Tensor, TensorData, activation};
 
-use crate::nn::{Conv1d, ConvTranspose1d, Linear, Padding};
+use crate::nn::{Conv1d, ConvTranspose1d, Linear, Padding, read};
 use crate::noise::Noise;
 use crate::variant::{HiftConfig, MEL_BINS, MEL_HOP};
 use crate::weights::{Scope, WeightError};
@@ -146,12 +146,6 @@ impl Hift {
         let x = self.conv_post.forward(activation::leaky_relu(x, 0.01));
         Ok(spectrum::synthesise(&read(x)?, self.audio_limit))
     }
-}
-
-/// A tensor's values on the host.
-fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, String> {
-    let data = x.try_into_data().map_err(|error| format!("{error:?}"))?;
-    data.try_to_vec().map_err(|error| format!("{error:?}"))
 }
 
 /// Half of the fade is silence, the other half a raised cosine.

@@ -6,10 +6,20 @@
 mod dot;
 pub mod encode;
 pub mod fade;
+pub mod fbank;
 pub mod levels;
+pub mod loudness;
+pub mod mel;
+mod recording;
 pub mod resample;
+pub mod stft;
 pub mod stretch;
+pub mod trim;
 pub mod wav;
 
+pub use recording::Recording;
+
+#[cfg(test)]
+mod test_fixtures;
 #[cfg(test)]
 mod test_signals;

@@ -6,14 +6,19 @@
 //! replayed number by number.
 
 pub mod bench;
+pub mod conversion;
 pub mod device;
 pub mod nn;
 pub mod noise;
 pub mod pico;
 pub mod pipeline;
+pub mod reference_clip;
 pub mod s3gen;
+pub mod s3tokenizer;
+pub mod speaker;
 pub mod t3;
 pub mod text;
 pub mod variant;
 pub mod voice;
+pub mod watermark;
 pub mod weights;

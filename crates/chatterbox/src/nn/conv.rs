@@ -89,7 +89,7 @@ impl Snake {
 enum Weights {
     /// `[kernel · in, out]`, or `[in, kernel · out]` of a transposed convolution, row-major; bias `[out]`.
     Host { weight: Vec<f32>, bias: Vec<f32> },
-    /// `[out, in, kernel]`, or `[in, out, kernel]` of a transposed convolution; bias `[out]`.
+    /// `[out, in / groups, kernel]`, or `[in, out, kernel]` of a transposed convolution; bias `[out]`.
     Device { weight: Tensor<3>, bias: Tensor<1> },
 }
 
@@ -101,6 +101,7 @@ pub struct Conv1d {
     shape: [usize; 3],
     stride: usize,
     dilation: usize,
+    groups: usize,
     padding: Padding,
 }
 
@@ -115,17 +116,41 @@ impl Conv1d {
         Self::from_weight(scope, fold_weight_norm(scope, shape)?, shape)
     }
 
+    /// Reads a convolution without bias.
+    pub fn load_unbiased(scope: &Scope, shape: [usize; 3]) -> Result<Self, WeightError> {
+        Ok(Self::new(scope.device(), scope.values("weight", &shape)?, vec![0.0; shape[0]], shape))
+    }
+
+    /// Reads a convolution of each channel by itself, without bias.
+    pub fn load_depthwise(scope: &Scope, channels: usize, kernel: usize) -> Result<Self, WeightError> {
+        let weight = scope.tensor("weight", [channels, 1, kernel])?;
+        let bias = scope.upload(vec![0.0; channels], [channels]);
+        let weights = Weights::Device { weight, bias };
+        Ok(Self { groups: channels, ..Self::of(weights, [channels, channels, kernel]) })
+    }
+
     fn from_weight(scope: &Scope, weight: Vec<f32>, shape: [usize; 3]) -> Result<Self, WeightError> {
+        let bias = scope.values("bias", &[shape[0]])?;
+        Ok(Self::new(scope.device(), weight, bias, shape))
+    }
+
+    /// From weights that were folded on the host first: `weight` is `shape`, `[out, in, kernel]`, and `bias` `[out]`.
+    pub fn new(device: &Device, weight: Vec<f32>, bias: Vec<f32>, shape: [usize; 3]) -> Self {
         let [outputs, inputs, kernel] = shape;
-        let bias = scope.values("bias", &[outputs])?;
-        let weights = if is_host(scope.device()) {
+        let weights = if is_host(device) {
             let place = |output, input, tap| (tap * inputs + input) * outputs + output;
             Weights::Host { weight: reordered(&weight, shape, place), bias }
         } else {
-            Weights::Device { weight: scope.upload(weight, shape), bias: scope.upload(bias, [outputs]) }
+            Weights::Device {
+                weight: Tensor::from_data(TensorData::new(weight, shape), device),
+                bias: Tensor::from_data(TensorData::new(bias, [outputs]), device),
+            }
         };
-        let shape = [inputs, outputs, kernel];
-        Ok(Self { weights, shape, stride: 1, dilation: 1, padding: Padding::None })
+        Self::of(weights, [inputs, outputs, kernel])
+    }
+
+    fn of(weights: Weights, shape: [usize; 3]) -> Self {
+        Self { weights, shape, stride: 1, dilation: 1, groups: 1, padding: Padding::None }
     }
 
     #[must_use]
@@ -202,7 +227,7 @@ impl Conv1d {
         let x = x.swap_dims(1, 2); // [batch, in, time]
         let (before, after) = self.padding.before_and_after();
         let (x, symmetric) = if before == after { (x, before) } else { (x.pad([(before, after)], 0.0), 0) };
-        let options = ConvOptions::new([self.stride], [symmetric], [self.dilation], /* groups */ 1);
+        let options = ConvOptions::new([self.stride], [symmetric], [self.dilation], self.groups);
         module::conv1d(x, weight.clone(), Some(bias.clone()), options).swap_dims(1, 2)
     }
 }

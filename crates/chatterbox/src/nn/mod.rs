@@ -3,14 +3,16 @@
 //! They are not burn's modules because nothing is ever trained: no parameter wrappers, no optimiser state, and a layout
 //! chosen once at load (linear weights as `[in, out]`, which matrix multiplication reads in order).
 
+mod batch_norm;
 mod conv;
 mod host;
 mod kernels;
 
+pub use batch_norm::{BatchNorm, ScaleShift};
 pub use conv::{Before, Conv1d, ConvTranspose1d, Padding, Snake};
 
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Int, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 use kernels::attention::{Distances, Heads, attend};
 use kernels::pointwise;
 
@@ -34,9 +36,7 @@ impl Linear {
 
     /// A PyTorch `Linear(bias=False)`.
     pub fn load_unbiased(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        let stored = scope.values("weight", &[outputs, inputs])?;
-        let weight = scope.upload(transposed(&stored, outputs, inputs), [inputs, outputs]);
-        Ok(Self { weight, bias: None })
+        Ok(Self::from_rows(&scope.values("weight", &[outputs, inputs])?, inputs, None, scope.device()))
     }
 
     /// Several PyTorch `Linear` of the same input as one, their outputs side by side.
@@ -77,9 +77,16 @@ impl Linear {
 
     /// A 1×1 convolution `[out, in, 1]` as the linear layer that it is.
     pub fn load_pointwise_conv(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        let stored = scope.values("weight", &[outputs, inputs, 1])?;
-        let weight = scope.upload(transposed(&stored, outputs, inputs), [inputs, outputs]);
-        Ok(Self { weight, bias: Some(scope.tensor("bias", [outputs])?) })
+        let rows = scope.values("weight", &[outputs, inputs, 1])?;
+        Ok(Self::from_rows(&rows, inputs, Some(scope.values("bias", &[outputs])?), scope.device()))
+    }
+
+    /// From PyTorch's order, `rows` = `[out, in]` row-major, for weights that were folded on the host first.
+    pub fn from_rows(rows: &[f32], inputs: usize, bias: Option<Vec<f32>>, device: &Device) -> Self {
+        let outputs = rows.len() / inputs;
+        let weight = TensorData::new(transposed(rows, outputs, inputs), [inputs, outputs]);
+        let bias = bias.map(|bias| Tensor::from_data(TensorData::new(bias, [outputs]), device));
+        Self { weight: Tensor::from_data(weight, device), bias }
     }
 
     /// # Shapes
@@ -171,6 +178,12 @@ impl Embedding {
     pub fn rows(&self, start: usize, length: usize) -> Tensor<3> {
         self.table.clone().narrow(0, start, length).unsqueeze()
     }
+}
+
+/// A tensor's values on the host, row-major. An error is the device's, in its words.
+pub(crate) fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, String> {
+    let data = x.try_into_data().map_err(|error| format!("{error:?}"))?;
+    data.try_to_vec().map_err(|error| format!("{error:?}"))
 }
 
 /// Attention of every position to every other: `softmax(q·kᵀ/√width)·v` in each head.

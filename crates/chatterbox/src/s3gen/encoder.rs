@@ -106,7 +106,7 @@ fn nearest_upsampled(x: Tensor<3>) -> Tensor<3> {
 }
 
 /// `[1, 1, 1, padded]` to add to attention scores: 0 for real keys, a large negative number for padding. `None` without.
-pub(super) fn key_mask(length: usize, padded: usize, device: &burn::tensor::Device) -> Option<Tensor<4>> {
+pub(crate) fn key_mask(length: usize, padded: usize, device: &burn::tensor::Device) -> Option<Tensor<4>> {
     (length < padded).then(|| {
         let values: Vec<f32> = (0..padded).map(|i| if i < length { 0.0 } else { -1e9 }).collect();
         Tensor::from_data(TensorData::new(values, [1, 1, 1, padded]), device)

@@ -33,7 +33,9 @@ pub fn offset_and_scale(name: &str, shape: &[usize]) -> (f32, f32) {
     // Inputs per output: all dimensions but the first.
     let fan_in = shape.iter().skip(1).product::<usize>() as f64;
 
-    let (offset, scale) = if ends("weight.original0") {
+    let (offset, scale) = if let Some(found) = of_reference_clip_networks(name, shape) {
+        found
+    } else if ends("weight.original0") {
         // Weight norm's gain. A transposed convolution (`ups`) divides by its overlap: stride / kernel ≈ 1/2 per input.
         let gain = if has("mel2wav.ups.") { transposed_gain(name) } else { 1.0 };
         let damping = match () {
@@ -77,6 +79,27 @@ pub fn offset_and_scale(name: &str, shape: &[usize]) -> (f32, f32) {
         (0.0, (3.0 / fan_in).sqrt() * factor)
     };
     (offset as f32, scale as f32)
+}
+
+/// The kinds of tensor that only the networks have that embed a reference clip, and the watermark.
+fn of_reference_clip_networks(name: &str, shape: &[usize]) -> Option<(f64, f64)> {
+    let ends = |suffix: &str| name.ends_with(suffix);
+    let fan_in = || shape.iter().skip(1).product::<usize>() as f64;
+    let damped = |factor: f64| Some((0.0, (3.0 / fan_in()).sqrt() * factor));
+    match () {
+        () if ends("running_mean") => Some((0.0, 0.1)),
+        () if ends("running_var") => Some((1.0, 0.3)),
+        () if name.starts_with("similarity_") => Some((0.0, 1.0)),
+        () if name.starts_with("lstm.bias_") => Some((0.0, 0.1)),
+        // Four gates, one above the other.
+        () if name.starts_with("lstm.weight_") => Some((0.0, 1.5 / (shape[0] as f64 / 4.0).sqrt())),
+        () if ends(".attn.out.weight") || ends(".mlp.2.weight") => damped(0.5),
+        () if ends("fsmn_block.weight") => damped(0.3),
+        () if ends("project_down.weight") => damped(1.2),
+        // The watermark's last layer.
+        () if name == "encoder.layers.6.conv.weight" => damped(0.05),
+        () => None,
+    }
 }
 
 /// `√(out · stride / in)` of an upsampling layer: the published vocoder halves its channels at each, strides 8, 5, 3.

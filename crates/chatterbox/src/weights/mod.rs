@@ -150,10 +150,12 @@ impl Weights {
         if names.is_empty() { Ok(()) } else { Err(WeightError::Unknown { file: self.name, names }) }
     }
 
+    fn note(&self, name: String) {
+        self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name);
+    }
+
     fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, WeightError> {
-        if let Ok(mut asked) = self.asked.lock() {
-            asked.insert(name.to_owned());
-        }
+        self.note(name.to_owned());
         let (stored, raw) = match &self.source {
             Source::Formula { key } => return Ok(formula::values(key, name, expected)),
             Source::Zeros => {
@@ -246,6 +248,12 @@ impl Scope<'_> {
     /// Whether the checkpoint has this tensor; always false for weights made by [`formula`].
     pub fn has(&self, name: &str) -> bool {
         self.weights.tensors.contains_key(&format!("{}{name}", self.prefix))
+    }
+
+    /// Counts a tensor as known without reading it: for what a checkpoint stores beside each layer and inference never
+    /// needs.
+    pub fn leave_aside(&self, name: &str) {
+        self.weights.note(format!("{}{name}", self.prefix));
     }
 
     /// The values of a tensor, row-major, on the host: for what is folded or transposed before it becomes a tensor.

@@ -7,7 +7,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};
+use chatterbox::reference_clip::ClipEncoder;
 use chatterbox::s3gen::S3Gen;
+use chatterbox::s3tokenizer::{S3Tokenizer, S3TokenizerConfig};
+use chatterbox::speaker::campplus::{CampPlus, CampPlusConfig};
+use chatterbox::speaker::voice_encoder::{VoiceEncoder, VoiceEncoderConfig};
 use chatterbox::t3::T3;
 use chatterbox::variant::{EncoderConfig, EstimatorConfig, F0Config, HiftConfig, ModelConfig, T3Config};
 use chatterbox::weights::Weights;
@@ -143,4 +147,41 @@ pub(crate) fn tiny_s3gen(granularity: usize) -> S3Gen {
     let s3gen = S3Gen::load(&weights.root(), &config.s3gen, &config.hift, granularity).unwrap();
     weights.finish(&chatterbox::s3gen::UNUSED).unwrap();
     s3gen
+}
+
+/// The tiny tokenizer of one of the fixtures' S3Gen files.
+pub(crate) fn tiny_tokenizer(file: &str, granularity: usize) -> S3Tokenizer {
+    let weights = Weights::open(&fixtures().join(format!("weights/{file}.safetensors")), &device()).unwrap();
+    let config = S3TokenizerConfig { width: 64, heads: 1, layers: 2 };
+    let tokenizer = S3Tokenizer::load(&weights.root().at("tokenizer"), &config, granularity).unwrap();
+    let others = ["speaker_encoder.", "flow.", "mel2wav."];
+    weights.finish(&[&others[..], &chatterbox::s3tokenizer::UNUSED[..]].concat()).unwrap();
+    tokenizer
+}
+
+/// The tiny CAMPPlus of one of the fixtures' S3Gen files.
+pub(crate) fn tiny_campplus(file: &str) -> CampPlus {
+    let weights = Weights::open(&fixtures().join(format!("weights/{file}.safetensors")), &device()).unwrap();
+    let config = CampPlusConfig { initial: 16, growth: 8, bottleneck: 16, embedding: 192 };
+    let network = CampPlus::load(&weights.root().at("speaker_encoder"), &config).unwrap();
+    weights.finish(&["tokenizer.", "flow.", "mel2wav."]).unwrap();
+    network
+}
+
+/// The fixtures' tiny voice encoder.
+pub(crate) fn tiny_voice_encoder() -> VoiceEncoder {
+    let weights = Weights::open(&fixtures().join("weights/ve_tiny.safetensors"), &device()).unwrap();
+    let config = VoiceEncoderConfig { width: 32, embedding: 256 };
+    let encoder = VoiceEncoder::load(&weights.root(), &config).unwrap();
+    weights.finish(&chatterbox::speaker::voice_encoder::UNUSED).unwrap();
+    encoder
+}
+
+/// All that embeds a clip, with one of the fixtures' S3Gen files.
+pub(crate) fn tiny_clip_encoder(file: &str) -> ClipEncoder {
+    ClipEncoder {
+        tokenizer: tiny_tokenizer(file, 1),
+        speaker: tiny_campplus(file),
+        voice_encoder: tiny_voice_encoder(),
+    }
 }

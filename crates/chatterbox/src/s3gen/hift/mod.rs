@@ -9,7 +9,7 @@ pub mod spectrum;
 
 use burn::tensor::{Tensor, TensorData};
 
-use crate::nn::{Before, Conv1d, ConvTranspose1d, Linear, Padding, Snake, elu};
+use crate::nn::{Before, Conv1d, ConvTranspose1d, Linear, Padding, Snake, elu, read};
 use crate::noise::Noise;
 use crate::variant::{HiftConfig, MEL_BINS, MEL_HOP};
 use crate::weights::{Scope, WeightError};
@@ -138,12 +138,6 @@ impl Hift {
         let x = self.conv_post.forward_after(Before::LeakyRelu(0.01), x);
         Ok(spectrum::synthesise(&read(x)?, self.audio_limit))
     }
-}
-
-/// A tensor's values on the host.
-fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, String> {
-    let data = x.try_into_data().map_err(|error| format!("{error:?}"))?;
-    data.try_to_vec().map_err(|error| format!("{error:?}"))
 }
 
 /// Half of the fade is silence, the other half a raised cosine.

@@ -43,11 +43,15 @@ pub enum VoiceError {
     Format { name: String, source: SafeTensorError },
     #[error("voice {name} does not say in which version it is written, for which models and from which clip")]
     NoOrigin { name: String },
-    #[error("voice {name} is written in version {found}, this program reads {VERSION}: make it anew from its clip")]
+    #[error(
+        "voice {name} is written in version {found}, this program reads {VERSION}: make it anew from its clip"
+    )]
     Version { name: String, found: String },
     #[error("voice {name} has no usable tensor {tensor}: expected {expected}")]
     Tensor { name: String, tensor: &'static str, expected: String },
-    #[error("voice {name} has a prompt of {tokens} tokens with a mel of {frames} frames, which do not belong together")]
+    #[error(
+        "voice {name} has a prompt of {tokens} tokens with a mel of {frames} frames, which do not belong together"
+    )]
     Prompt { name: String, tokens: usize, frames: usize },
     #[error("the voice cannot be written: {0}")]
     Write(SafeTensorError),
@@ -100,12 +104,7 @@ impl Voice {
         let tokens = |ids: &[u32]| ids.iter().flat_map(|id| id.to_le_bytes()).collect::<Vec<_>>();
         let tensors = [
             ("speaker_emb", Dtype::F32, vec![speaker.embedding.len()], floats(&speaker.embedding)),
-            (
-                "cond_prompt_speech_tokens",
-                Dtype::U32,
-                vec![speaker.prompt.len()],
-                tokens(&speaker.prompt),
-            ),
+            ("cond_prompt_speech_tokens", Dtype::U32, vec![speaker.prompt.len()], tokens(&speaker.prompt)),
             (
                 "prompt_token",
                 Dtype::U32,

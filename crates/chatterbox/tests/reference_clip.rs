@@ -36,9 +36,10 @@ fn check(weights: &str, rules: &ClipRules, name: &str) {
         println!("{name}: {what} {error:e}");
         assert!(error < tolerance, "{name}: {what}: {error:e}");
     }
-    for (what, found) in
-        [("cond_prompt_speech_tokens", &voice.speaker.prompt), ("prompt_token", &voice.reference.prompt_tokens)]
-    {
+    for (what, found) in [
+        ("cond_prompt_speech_tokens", &voice.speaker.prompt),
+        ("prompt_token", &voice.reference.prompt_tokens),
+    ] {
         let expected = case.ids(&format!("conds.{what}"));
         let different = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
         println!("{name}: {what}: {different} of {} tokens differ", expected.len());
@@ -93,8 +94,9 @@ fn a_recording_is_said_again_in_its_own_time() {
     let mel = s3gen.mel(&tokens, &target, &mut noise);
     assert_eq!(samples, s3gen.wave(mel, &mut noise).unwrap());
 
-    let mut convert =
-        |source: &[f32], flow| convert(source, &tokenizer, &s3gen, &target, &mut Seeded::new(1), &mut |_| flow);
+    let mut convert = |source: &[f32], flow| {
+        convert(source, &tokenizer, &s3gen, &target, &mut Seeded::new(1), &mut |_| flow)
+    };
     assert_eq!(convert(&source, ControlFlow::Break(())), Err(ConversionError::Cancelled));
     assert_eq!(convert(&source[..100], ControlFlow::Continue(())), Err(ConversionError::NothingToConvert));
 }

@@ -7,7 +7,7 @@ use crate::weights::{Scope, WeightError};
 
 /// Layers one above the other; the state begins at zero.
 #[derive(Debug)]
-pub struct Lstm(Vec<Layer>);
+pub(super) struct Lstm(Vec<Layer>);
 
 #[derive(Debug)]
 struct Layer {
@@ -20,7 +20,7 @@ struct Layer {
 
 impl Lstm {
     /// Reads `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0` … to `device`.
-    pub fn load(
+    pub(super) fn load(
         scope: &Scope,
         layers: usize,
         inputs: usize,
@@ -46,7 +46,7 @@ impl Lstm {
 
     /// # Shapes
     /// `[batch, frames, inputs]` → `[batch, frames, width]`: the last layer's output at every frame
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         self.0.iter().fold(x, |x, layer| layer.forward(x))
     }
 }

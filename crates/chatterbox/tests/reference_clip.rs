@@ -27,10 +27,9 @@ fn check(weights: &str, rules: &ClipRules, name: &str) {
     let case = Fixture::open(name);
     let voice = tiny_clip_encoder(weights).voice(&clip(), rules).unwrap();
     // What hears the clip through soxr is held to soxr's tolerance, the rest to its network's.
-    for (what, found, tolerance) in [
-        ("speaker_emb", &voice.speaker.embedding, 1e-3),
-        ("embedding", &voice.reference.speaker, 1e-4),
-    ] {
+    for (what, found, tolerance) in
+        [("speaker_emb", &voice.speaker.embedding, 1e-3), ("embedding", &voice.reference.speaker, 1e-4)]
+    {
         let error = max_abs_error(found, &case.floats(&format!("conds.{what}")));
         println!("{name}: {what} {error:e}");
         assert!(error < tolerance, "{name}: {what}: {error:e}");
@@ -47,16 +46,18 @@ fn check(weights: &str, rules: &ClipRules, name: &str) {
     };
     let error = max_abs_error(&loud(found), &loud(&expected));
     println!("{name}: prompt_feat {error:e}");
-    assert!(error < 2e-4, "{name}: prompt_feat: {error:e}");
-    for (what, found) in [
-        ("cond_prompt_speech_tokens", &voice.speaker.prompt),
-        ("prompt_token", &voice.reference.prompt_tokens),
-    ] {
-        let expected = case.ids(&format!("conds.{what}"));
-        let different = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
-        println!("{name}: {what}: {different} of {} tokens differ", expected.len());
-        assert_eq!(found, &expected, "{name}: {what}");
-    }
+    assert!(error < 1e-4, "{name}: prompt_feat: {error:e}");
+    // Torchaudio's resampler is followed exactly, so S3Gen's prompt is equal. Soxr's is only approached, to 1e-4 of a sample:
+    // a value that lies on the edge between two steps of the quantiser may fall to the other side.
+    assert_eq!(voice.reference.prompt_tokens, case.ids("conds.prompt_token"), "{name}: prompt_token");
+    let expected = case.ids("conds.cond_prompt_speech_tokens");
+    assert_eq!(voice.speaker.prompt.len(), expected.len());
+    let steps: Vec<u32> = voice.speaker.prompt.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).collect();
+    let different = steps.iter().filter(|step| **step != 0).count();
+    println!("{name}: cond_prompt_speech_tokens: {different} of {} tokens differ", expected.len());
+    assert!(different <= expected.len() / 100, "{name}: {different} tokens differ");
+    let one_step = |step: &u32| *step == 0 || (0..8).any(|digit| *step == 3_u32.pow(digit));
+    assert!(steps.iter().all(one_step), "{name}: a token differs by more than a step: {steps:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
 use crate::nn::{Conv1d, LayerNorm, Linear, Padding, mish};
-use crate::variant::{EstimatorConfig, MEL_BINS};
+use crate::variant::{EstimatorConfig, MEL_BINS, Solver};
 use crate::weights::{Scope, WeightError};
 
 const EPSILON: f64 = 1e-5;
@@ -14,7 +14,8 @@ const INPUTS: usize = 4 * MEL_BINS;
 /// Width of the sinusoidal time embedding.
 const TIME_WIDTH: usize = 320;
 
-/// v(x, t, r): the mean velocity from time t to time r.
+/// v(x, t, r): the mean velocity from time t to time r; or v(x, t), the velocity at time t, by the [`Solver`] that the
+/// weights were trained for.
 #[derive(Debug)]
 pub struct UNet {
     time: TimeEmbedding,
@@ -67,14 +68,20 @@ struct TransformerBlock {
 struct TimeEmbedding {
     linear_1: Linear,
     linear_2: Linear,
-    /// Joins the embeddings of t and r.
-    mixer: Linear,
+    /// Joins the embeddings of t and r; absent where there is no r.
+    mixer: Option<Linear>,
 }
 
 impl UNet {
-    pub fn load(scope: &Scope, config: &EstimatorConfig) -> Result<Self, WeightError> {
+    pub fn load(scope: &Scope, config: &EstimatorConfig, solver: Solver) -> Result<Self, WeightError> {
         let width = config.width();
         let time_width = 4 * width;
+        let mixer = match solver {
+            Solver::Meanflow => {
+                Some(Linear::load_unbiased(&scope.at("time_embed_mixer"), 2 * time_width, time_width)?)
+            }
+            Solver::Cfm { .. } => None,
+        };
         let stage = |name: &str, inputs: usize| Stage::load(&scope.at(name), inputs, time_width, config);
         let conv = |name: &str| {
             Ok(Conv1d::load(&scope.at(name), [width, width, 3])?.with_padding(Padding::Before(2)))
@@ -83,7 +90,7 @@ impl UNet {
             time: TimeEmbedding {
                 linear_1: Linear::load(&scope.at("time_mlp.linear_1"), TIME_WIDTH, time_width)?,
                 linear_2: Linear::load(&scope.at("time_mlp.linear_2"), time_width, time_width)?,
-                mixer: Linear::load_unbiased(&scope.at("time_embed_mixer"), 2 * time_width, time_width)?,
+                mixer,
             },
             down: stage("down_blocks.0", INPUTS)?,
             down_conv: conv("down_blocks.0.2")?,
@@ -98,8 +105,8 @@ impl UNet {
     }
 
     /// # Shapes
-    /// `x` the noisy mel `[1, frames, 80]`; `conditions` the other inputs `[1, frames, 240]`; `mask` `[1, 1, 1, frames]`
-    /// added to attention scores → `[1, frames, 80]`
+    /// `x` the noisy mel `[rows, frames, 80]`; `conditions` the other inputs `[rows, frames, 240]`; `mask`
+    /// `[1, 1, 1, frames]` added to attention scores → `[rows, frames, 80]`
     pub fn forward(
         &self,
         x: Tensor<3>,
@@ -121,7 +128,7 @@ impl UNet {
     }
 }
 
-/// A channels-first convolution on `[1, frames, channels]`.
+/// A channels-first convolution on `[rows, frames, channels]`.
 fn causal(conv: &Conv1d, x: Tensor<3>) -> Tensor<3> {
     conv.forward(x.swap_dims(1, 2)).swap_dims(1, 2)
 }
@@ -197,11 +204,14 @@ impl TransformerBlock {
     }
 
     fn forward(&self, x: Tensor<3>, mask: Option<&Tensor<4>>) -> Tensor<3> {
-        let length = x.dims()[1];
+        let [rows, length, _] = x.dims();
         let normed = self.norm_1.forward(x.clone());
-        // [1, n, inner] → [1, heads, n, head_width]
+        // [rows, n, inner] → [rows, heads, n, head_width]
         let split = |linear: &Linear| {
-            linear.forward(normed.clone()).reshape([1, length, self.heads, self.head_width]).swap_dims(1, 2)
+            linear
+                .forward(normed.clone())
+                .reshape([rows, length, self.heads, self.head_width])
+                .swap_dims(1, 2)
         };
         let (q, k, v) = (split(&self.query), split(&self.key), split(&self.value));
         let attended = match mask {
@@ -211,7 +221,7 @@ impl TransformerBlock {
                 activation::softmax((q * scale).matmul(k.swap_dims(2, 3)) + mask.clone(), 3).matmul(v)
             }
         };
-        let merged = attended.swap_dims(1, 2).reshape([1, length, self.heads * self.head_width]);
+        let merged = attended.swap_dims(1, 2).reshape([rows, length, self.heads * self.head_width]);
         let x = x + self.out.forward(merged);
         let hidden = self.feed_forward_in.forward(self.norm_3.forward(x.clone()));
         x + self.feed_forward_out.forward(activation::gelu(hidden))
@@ -226,7 +236,10 @@ impl TimeEmbedding {
             let x = Tensor::from_data(TensorData::new(values, [1, 1, TIME_WIDTH]), device);
             self.linear_2.forward(activation::silu(self.linear_1.forward(x)))
         };
-        self.mixer.forward(Tensor::cat(vec![embed(t), embed(r)], 2))
+        match &self.mixer {
+            Some(mixer) => mixer.forward(Tensor::cat(vec![embed(t), embed(r)], 2)),
+            None => embed(t),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct BenchArgs {
     /// Model to measure
     #[arg(long, value_enum, default_value = "pico")]
     model: Measured,
-    /// Full-size weights made from a formula: speed without a download. Needed for nano and turbo
+    /// Full-size weights made from a formula: speed without a download. Needed for all but pico
     #[arg(long)]
     random_weights: bool,
     /// Device to run it on [default: the configured one]
@@ -47,6 +47,7 @@ enum Measured {
     Pico,
     Nano,
     Turbo,
+    Original,
 }
 
 /// The model's figures and the text front end's.
@@ -71,12 +72,13 @@ pub(super) fn run(place: &Place, arguments: BenchArgs) -> Result<(), CliError> {
         (Measured::Pico, false) => bench::Model::Pico,
         (Measured::Nano, true) => bench::Model::RandomNano,
         (Measured::Turbo, true) => bench::Model::RandomTurbo,
+        (Measured::Original, true) => bench::Model::RandomOriginal,
         (Measured::Pico, true) => {
             return Err(CliError::Usage("pico is embedded; leave --random-weights out".to_owned()));
         }
-        (Measured::Nano | Measured::Turbo, false) => {
+        (Measured::Nano | Measured::Turbo | Measured::Original, false) => {
             return Err(CliError::Usage(
-                "the weights of nano and turbo are not installed; add --random-weights to measure their speed"
+                "the weights of this model are not installed; add --random-weights to measure its speed"
                     .to_owned(),
             ));
         }

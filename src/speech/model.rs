@@ -303,7 +303,9 @@ impl SpeechModel for Spoken {
                 SpeakError::T3(T3Error::Device(cause)) | SpeakError::Device(cause) => {
                     ModelError::Device(cause)
                 }
-                error @ (SpeakError::T3(_) | SpeakError::Text(_)) => ModelError::Refused(error.to_string()),
+                error @ (SpeakError::T3(_) | SpeakError::Text(_) | SpeakError::NothingSaid) => {
+                    ModelError::Refused(error.to_string())
+                }
             })?;
         progress(1.0);
         Ok(spoken.samples)
@@ -338,13 +340,16 @@ fn share_done(step: Step) -> f32 {
     }
 }
 
-/// The checkpoint's defaults with what the request says. Fields that this architecture has no use for (`exaggeration`,
-/// `cfg_weight`, `min_p`) are ignored, as the reference does.
+/// The checkpoint's defaults with what the request says. Values that its order of sampling has no use for (`top_k` in the
+/// original's; `min_p`, `cfg_weight` and `exaggeration` in Turbo's) change nothing there, as in the reference.
 fn overridden(mut config: SamplingConfig, request: &Sampling) -> SamplingConfig {
     config.temperature = request.temperature.unwrap_or(config.temperature);
     config.top_k = request.top_k.unwrap_or(config.top_k);
     config.top_p = request.top_p.unwrap_or(config.top_p);
+    config.min_p = request.min_p.unwrap_or(config.min_p);
     config.repetition_penalty = request.repetition_penalty.unwrap_or(config.repetition_penalty);
+    config.cfg_weight = request.cfg_weight.unwrap_or(config.cfg_weight);
+    config.exaggeration = request.exaggeration.unwrap_or(config.exaggeration);
     config
 }
 
@@ -372,5 +377,11 @@ mod tests {
         assert_eq!(overridden(config.clone(), &Sampling::default()), config);
         let hot = Sampling { temperature: Some(1.5), ..Sampling::default() };
         assert_eq!(overridden(config.clone(), &hot), SamplingConfig { temperature: 1.5, ..config });
+        let original = chatterbox::variant::ModelConfig::original().sampling;
+        let loud = Sampling { exaggeration: Some(1.5), cfg_weight: Some(0.0), ..Sampling::default() };
+        assert_eq!(
+            overridden(original.clone(), &loud),
+            SamplingConfig { exaggeration: 1.5, cfg_weight: 0.0, ..original }
+        );
     }
 }

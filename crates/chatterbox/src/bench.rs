@@ -37,6 +37,7 @@ pub enum Model {
     /// Full sizes with weights from the formula.
     RandomNano,
     RandomTurbo,
+    RandomOriginal,
 }
 
 /// Seconds throughout.
@@ -169,6 +170,11 @@ impl Bench {
                 let [t3, s3gen] = weights;
                 ("turbo", "random", ModelConfig::turbo(), t3, s3gen)
             }
+            Model::RandomOriginal => {
+                let weights = ["t3_cfg", "s3gen"].map(|key| Weights::formula(key, device));
+                let [t3, s3gen] = weights;
+                ("original", "random", ModelConfig::original(), t3, s3gen)
+            }
         };
         let mut noise = Seeded::new(1);
         let prompt_tokens = if config.t3.prompt_tokens == 0 { 0 } else { options.prompt_tokens };
@@ -195,28 +201,30 @@ impl Bench {
         Ok((name.to_owned(), kind.to_owned(), bench))
     }
 
+    /// As many sequences as this model decodes side by side.
     fn embeddings(&self, positions: usize) -> Tensor<3> {
-        let width = self.config.t3.width;
-        let values = Seeded::new(2).normal("embeddings", positions * width);
-        Tensor::<3>::from_data(TensorData::new(values, [1, positions, width]), &self.device) * 0.3
+        let shape = [T3::rows(&self.config.sampling), positions, self.config.t3.width];
+        let values = Seeded::new(2).normal("embeddings", shape.iter().product());
+        Tensor::<3>::from_data(TensorData::new(values, shape), &self.device) * 0.3
     }
 
     fn prefill(&self, positions: usize) -> Result<Duration, T3Error> {
         let embeddings = self.embeddings(positions);
-        let mut cache = self.t3.cache(positions);
+        let mut cache = self.t3.cache(embeddings.dims()[0], positions);
         sync(&self.device);
         let started = Instant::now();
-        crate::t3::read_logits(self.t3.prefill(embeddings, &mut cache))?;
+        crate::t3::read(self.t3.prefill(embeddings, &mut cache))?;
         Ok(started.elapsed())
     }
 
     fn steps(&self, context: usize, count: usize) -> Result<Vec<Duration>, T3Error> {
-        let mut cache = self.t3.cache(context + count);
-        crate::t3::read_logits(self.t3.prefill(self.embeddings(context), &mut cache))?;
+        let embeddings = self.embeddings(context);
+        let mut cache = self.t3.cache(embeddings.dims()[0], context + count);
+        crate::t3::read(self.t3.prefill(embeddings, &mut cache))?;
         (0..count)
             .map(|index| {
                 let started = Instant::now();
-                crate::t3::read_logits(self.t3.step(index as u32, &mut cache))?;
+                crate::t3::read(self.t3.step(index as u32, &mut cache))?;
                 Ok(started.elapsed())
             })
             .collect()
@@ -226,15 +234,18 @@ impl Bench {
         let mut noise = Seeded::new(3);
         let started = Instant::now();
         let text = some_tokens(24, self.config.t3.text_vocab);
-        let prefix = self.t3.prefix(&text, &self.speaker)?;
-        let mut cache = self.t3.cache(prefix.dims()[1] + tokens);
-        let mut logits = crate::t3::read_logits(self.t3.prefill(prefix, &mut cache))?;
+        let sampling = &self.config.sampling;
+        let prefix = self.t3.prefix(&text, &self.speaker, sampling)?;
+        let [rows, length, _] = prefix.dims();
+        let mut cache = self.t3.cache(rows, length + tokens);
+        let mut logits = crate::t3::read(self.t3.prefill(prefix, &mut cache))?;
         let mut spoken = Vec::with_capacity(tokens);
         while spoken.len() < tokens {
-            let token = sampling::sample(logits, &spoken, &self.config.sampling, &mut noise).unwrap_or(0);
+            sampling::guide(&mut logits, self.config.t3.speech_vocab, sampling.cfg_weight);
+            let token = sampling::sample(logits, &spoken, sampling, &mut noise).unwrap_or(0);
             // A fixed count is measured, so control tokens are replaced instead of obeyed.
             spoken.push(token % self.config.s3gen.vocab as u32);
-            logits = crate::t3::read_logits(self.t3.step(spoken[spoken.len() - 1], &mut cache))?;
+            logits = crate::t3::read(self.t3.step(spoken[spoken.len() - 1], &mut cache))?;
         }
         let t3_done = Instant::now();
         let mel = self.s3gen.mel(&spoken, &self.reference, &mut noise);

@@ -10,7 +10,7 @@ use crate::noise::Noise;
 use crate::s3gen::{self, S3Gen};
 use crate::t3::{self, T3, T3Error};
 use crate::text::{Language, TextError, TextTokenizer};
-use crate::variant::{ModelConfig, SamplingConfig};
+use crate::variant::{Backbone, FRAMES_PER_TOKEN, MEL_HOP, ModelConfig, Order, S3GenConfig, SamplingConfig};
 use crate::voice::{Voice, VoiceError};
 use crate::weights::{WeightError, Weights};
 
@@ -40,6 +40,8 @@ pub enum SpeakError {
     Text(#[from] TextError),
     #[error("the text has nothing to say")]
     NothingToSay,
+    #[error("the model stopped before it had said anything; another seed may help")]
+    NothingSaid,
     #[error("the device did not return the samples: {0}")]
     Device(String),
 }
@@ -155,7 +157,10 @@ impl Chatterbox {
         if !decoded.stopped {
             tracing::warn!(characters, tokens = decoded.tokens.len(), "the model did not stop by itself");
         }
-        let tokens = self.speakable(&decoded.tokens);
+        let tokens = speakable(&self.config, &decoded.tokens);
+        if tokens.is_empty() {
+            return Err(SpeakError::NothingSaid);
+        }
         let decoded_at = Instant::now();
 
         let ask = |flow: ControlFlow<()>| if flow.is_break() { Err(SpeakError::Cancelled) } else { Ok(()) };
@@ -163,7 +168,8 @@ impl Chatterbox {
         let mel = self.s3gen.mel(&tokens, &voice.reference, noise);
         let mel_at = Instant::now();
         ask(observe(Step::Samples))?;
-        let samples = self.s3gen.wave(mel, noise).map_err(SpeakError::Device)?;
+        let mut samples = self.s3gen.wave(mel, noise).map_err(SpeakError::Device)?;
+        samples.truncate(untrimmed(&self.config, tokens.len()));
         // Pages that this utterance's lengths needed and the next one's may not. The CPU backend has no pool.
         self.device.memory_cleanup();
         Ok(Utterance {
@@ -178,12 +184,30 @@ impl Chatterbox {
             },
         })
     }
+}
 
-    /// Control tokens dropped wherever they stand, then the silence that keeps the end from being cut.
-    pub fn speakable(&self, tokens: &[u32]) -> Vec<u32> {
-        let config = &self.config.s3gen;
-        let silence = std::iter::repeat_n(config.silence_token, config.trailing_silence_tokens);
-        tokens.iter().copied().filter(|&token| (token as usize) < config.vocab).chain(silence).collect()
+/// What of T3's tokens can be vocoded, and the silence behind it that keeps the end from being cut.
+///
+/// Llama's tokens are those between a start and a stop token, if it spoke such; control tokens, and the ids that its
+/// vocabulary has beyond them, are dropped wherever they stand.
+pub fn speakable(config: &ModelConfig, tokens: &[u32]) -> Vec<u32> {
+    let mut spoken = tokens;
+    if let Backbone::Llama(_) = config.t3.backbone {
+        let place = |token| spoken.iter().position(|&spoken| spoken == token);
+        let start = place(config.t3.start_speech_token).map_or(0, |start| start + 1);
+        let stop = place(config.t3.stop_speech_token).unwrap_or(spoken.len());
+        spoken = spoken.get(start..stop).unwrap_or_default();
+    }
+    let S3GenConfig { vocab, silence_token, trailing_silence_tokens, .. } = config.s3gen;
+    let silence = std::iter::repeat_n(silence_token, trailing_silence_tokens);
+    spoken.iter().copied().filter(|&token| (token as usize) < vocab).chain(silence).collect()
+}
+
+/// Samples that are kept of the sound of this many tokens: at least one token's.
+fn untrimmed(config: &ModelConfig, tokens: usize) -> usize {
+    match config.s3gen.trimmed_tokens {
+        0 => usize::MAX,
+        trimmed => tokens.saturating_sub(trimmed).max(1) * FRAMES_PER_TOKEN * MEL_HOP,
     }
 }
 
@@ -192,11 +216,43 @@ fn expected_tokens(characters: usize) -> usize {
     characters * 25 / 14 + 5
 }
 
-/// The first sampled token is not tested for a stop, hence the one more.
+/// In Turbo's order the first sampled token is not tested for a stop, hence the one more.
 fn token_bound(sampling: &SamplingConfig, characters: usize) -> usize {
     let by_text = match (sampling.max_new_tokens_base, sampling.max_new_tokens_per_char) {
         (Some(base), Some(per_character)) => base + per_character * characters,
         _ => usize::MAX,
     };
-    by_text.min(sampling.max_new_tokens + 1)
+    by_text.min(match sampling.order {
+        Order::Turbo => sampling.max_new_tokens + 1,
+        Order::Original => sampling.max_new_tokens,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turbos_tokens_lose_their_controls_and_gain_silence() {
+        let spoken = speakable(&ModelConfig::turbo(), &[6561, 5, 6562, 6, 6560]);
+        assert_eq!(spoken, [5, 6, 6560, 4299, 4299, 4299]);
+    }
+
+    #[test]
+    fn llamas_tokens_are_those_between_start_and_stop_within_the_vocabulary() {
+        let speakable = |tokens: &[u32]| speakable(&ModelConfig::original(), tokens);
+        assert_eq!(speakable(&[5, 8193, 6, 6563, 6560]), [5, 6, 6560]);
+        assert_eq!(speakable(&[5, 6561, 6, 7, 6562, 8]), [6, 7]);
+        assert_eq!(speakable(&[6562, 6561, 5]), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn only_multilingual_loses_the_sound_of_its_last_token_and_never_the_only_one() {
+        let multilingual = ModelConfig::multilingual();
+        assert_eq!(untrimmed(&multilingual, 10), 9 * 960);
+        assert_eq!(untrimmed(&multilingual, 1), 960);
+        for config in [ModelConfig::original(), ModelConfig::nano()] {
+            assert_eq!(untrimmed(&config, 10), usize::MAX);
+        }
+    }
 }

@@ -13,6 +13,7 @@ fn every_tensor_has_the_offset_and_scale_that_the_manifest_states() {
     let mut checked = 0;
     for key in [
         "t3_gpt2_tiny",
+        "t3_llama_tiny",
         "s3gen_tiny",
         "s3gen_meanflow_tiny",
         "ve_tiny",
@@ -42,6 +43,8 @@ fn the_formula_gives_the_stored_values_to_the_last_bit() {
     for (key, name, shape) in [
         ("t3_gpt2_tiny", "tfmr.h.1.attn.c_attn.weight", vec![32, 96]),
         ("t3_gpt2_tiny", "speech_head.bias", vec![6563]),
+        ("t3_llama_tiny", "tfmr.layers.1.mlp.down_proj.weight", vec![32, 64]),
+        ("t3_llama_tiny", "cond_enc.perceiver.pre_attention_query", vec![1, 32, 32]),
         ("s3gen_meanflow_tiny", "mel2wav.ups.1.parametrizations.weight.original0", vec![16, 1, 1]),
         ("s3gen_meanflow_tiny", "flow.decoder.estimator.time_mlp.linear_2.weight", vec![128, 128]),
     ] {

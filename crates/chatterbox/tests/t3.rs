@@ -1,4 +1,5 @@
-//! T3 against the reference: every stage of the tiny GPT-2, its sampling, and (ignored: half a gigabyte of weights) Nano.
+//! T3 with GPT-2 inside against the reference: every stage of the tiny one, the sampling of both kinds, and (ignored: up to two
+//! gigabytes of weights) Nano and Turbo.
 
 #![expect(
     clippy::unwrap_used,
@@ -24,11 +25,12 @@ fn check(t3: &T3, case: &Fixture, greedy_tokens: usize, tolerance: f32) {
     let speaker = Speaker { embedding, prompt, ..Speaker::default() };
     let text = case.ids("text_tokens");
 
-    let prefix = t3.prefix(&text, &speaker).unwrap();
+    let sampling = ModelConfig::nano().sampling;
+    let prefix = t3.prefix(&text, &speaker, &sampling).unwrap();
     let error = max_abs_error(&values(prefix.clone()), &case.floats("prefix_embeds"));
     assert!(error < 1e-5, "prefix embeddings: {error:e}");
 
-    let mut cache = t3.cache(prefix.dims()[1] + 8);
+    let mut cache = t3.cache(1, prefix.dims()[1] + 8);
     let logits = t3.prefill(prefix, &mut cache);
     let error = max_abs_error(&values(logits), &case.floats("prefill_logits"));
     println!("prefill logits {error:e}");
@@ -42,14 +44,9 @@ fn check(t3: &T3, case: &Fixture, greedy_tokens: usize, tolerance: f32) {
 
     let expected = case.ids("greedy_tokens");
     let decoded = t3
-        .decode(
-            &text,
-            &speaker,
-            &ModelConfig::nano().sampling,
-            greedy_tokens + 1,
-            &mut Replay::default(),
-            &mut |_| std::ops::ControlFlow::Continue(()),
-        )
+        .decode(&text, &speaker, &sampling, greedy_tokens + 1, &mut Replay::default(), &mut |_| {
+            std::ops::ControlFlow::Continue(())
+        })
         .unwrap();
     assert_eq!(decoded.tokens, expected, "tokens of the whole loop with argmax instead of a draw");
 }
@@ -70,19 +67,31 @@ fn full_size_nano_agrees_with_the_reference() {
 }
 
 #[test]
-fn the_sampling_chain_agrees_with_the_reference_at_every_step() {
+#[ignore = "builds Turbo's weights from their formula: two gigabytes and minutes; needs fixtures made with --full turbo"]
+fn full_size_turbo_agrees_with_the_reference() {
+    let weights = Weights::formula("t3_turbo_v1", &device());
+    let t3 = T3::load(&weights.root(), &ModelConfig::turbo().t3, 1).unwrap();
+    check(&t3, &Fixture::open("full_t3_turbo"), 16, FULL);
+}
+
+/// Holds processed logits to the tensor `name`.
+fn expect(case: &Fixture, logits: &[f32], name: &str) {
+    let expected = case.floats(name);
+    assert_eq!(logits.len(), expected.len(), "{name}");
+    for (index, (found, expected)) in logits.iter().zip(&expected).enumerate() {
+        // −∞ − −∞ is NaN, so removed tokens are compared as such.
+        let same = found == expected || (found - expected).abs() < 1e-5;
+        assert!(same, "{name}[{index}]: {found} instead of {expected}");
+    }
+}
+
+#[test]
+fn turbos_sampling_chain_agrees_with_the_reference_at_every_step() {
     let case = Fixture::open("sampling");
+    let expect = |logits: &[f32], name: &str| expect(&case, logits, name);
     for (tag, k) in [("v64", 20), ("v6563", 1000)] {
         let history = case.ids(&format!("{tag}.ids"));
         let mut logits = case.floats(&format!("{tag}.logits"));
-        let expect = |logits: &[f32], name: &str| {
-            let expected = case.floats(name);
-            for (index, (found, expected)) in logits.iter().zip(&expected).enumerate() {
-                // −∞ − −∞ is NaN, so removed tokens are compared as such.
-                let same = found == expected || (found - expected).abs() < 1e-5;
-                assert!(same, "{name}[{index}]: {found} instead of {expected}");
-            }
-        };
         sampling::apply_temperature(&mut logits, 0.8);
         expect(&logits, &format!("{tag}.turbo.1_temp0.8"));
         sampling::keep_top_k(&mut logits, k);
@@ -98,6 +107,40 @@ fn the_sampling_chain_agrees_with_the_reference_at_every_step() {
         assert_eq!(whole, logits, "the chain is its four steps in this order");
         sampling::softmax(&mut whole);
         expect(&whole, &format!("{tag}.turbo.5_probs"));
+    }
+}
+
+#[test]
+fn the_originals_sampling_chain_agrees_with_the_reference_at_every_step() {
+    let case = Fixture::open("sampling");
+    let expect = |logits: &[f32], name: &str| expect(&case, logits, name);
+    for tag in ["v64", "v6563"] {
+        let history = case.ids(&format!("{tag}.ids"));
+        let mut logits =
+            [case.floats(&format!("{tag}.logits")), case.floats(&format!("{tag}.uncond"))].concat();
+        sampling::guide(&mut logits, case.shape(&format!("{tag}.logits"))[1], 0.5);
+        expect(&logits, &format!("{tag}.orig.0_cfg0.5"));
+        let guided = logits.clone();
+        sampling::penalise_repetition(&mut logits, &history, 1.2);
+        expect(&logits, &format!("{tag}.orig.1_rep1.2"));
+        sampling::apply_temperature(&mut logits, 0.8);
+        expect(&logits, &format!("{tag}.orig.2_temp0.8"));
+        sampling::keep_min_p(&mut logits, 0.05);
+        expect(&logits, &format!("nf_{tag}.orig.3_minp0.05"));
+
+        for top_p in ["1.0", "0.8"] {
+            let mut logits = logits.clone();
+            sampling::keep_top_p(&mut logits, top_p.parse().unwrap());
+            expect(&logits, &format!("nf_{tag}.orig.4_topp{top_p}"));
+
+            let mut whole = guided.clone();
+            let defaults = ModelConfig::original().sampling;
+            let config = SamplingConfig { top_p: top_p.parse().unwrap(), ..defaults };
+            sampling::process(&mut whole, &history, &config);
+            assert_eq!(whole, logits, "the chain is its four steps in this order");
+            sampling::softmax(&mut whole);
+            expect(&whole, &format!("{tag}.orig.5_probs_topp{top_p}"));
+        }
     }
 }
 

@@ -69,6 +69,22 @@ impl Linear {
         Ok(Self { weight: scope.upload(transposed(&rows, all, inputs), [inputs, all]), bias: None })
     }
 
+    /// Several PyTorch `Linear(bias=False)` of one input as one product; their outputs stand side by side, `outputs` each.
+    pub fn load_joined(
+        scope: &Scope,
+        names: &[&str],
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, WeightError> {
+        let mut stored = Vec::with_capacity(names.len() * outputs * inputs);
+        for name in names {
+            stored.extend(scope.at(name).values("weight", &[outputs, inputs])?);
+        }
+        let outputs = names.len() * outputs;
+        let weight = scope.upload(transposed(&stored, outputs, inputs), [inputs, outputs]);
+        Ok(Self { weight, bias: None })
+    }
+
     /// GPT-2's `Conv1D`, a linear layer that is stored as `[in, out]` already.
     pub fn load_gpt2(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
         let weight = scope.tensor("weight", [inputs, outputs])?;
@@ -92,7 +108,7 @@ impl Linear {
     /// # Shapes
     /// `[…, in]` → `[…, out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        match host::row_times_matrix(x, &self.weight, self.bias.as_ref()) {
+        match host::rows_times_matrix(x, &self.weight, self.bias.as_ref()) {
             Ok(y) => y,
             Err(x) => self.forward_many(x),
         }
@@ -151,6 +167,26 @@ impl LayerNorm {
     /// `[…, width]` → the same
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         module::layer_norm(x, self.gain.clone(), Some(self.bias.clone()), self.epsilon)
+    }
+}
+
+/// Divides by the root mean square over the last axis, with a gain and nothing else.
+#[derive(Clone, Debug)]
+pub struct RmsNorm {
+    gain: Tensor<1>,
+    epsilon: f64,
+}
+
+impl RmsNorm {
+    pub fn load(scope: &Scope, width: usize, epsilon: f64) -> Result<Self, WeightError> {
+        Ok(Self { gain: scope.tensor("weight", [width])?, epsilon })
+    }
+
+    /// # Shapes
+    /// `[…, width]` → the same
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let mean_square = (x.clone() * x.clone()).mean_dim(D - 1);
+        x / (mean_square + self.epsilon).sqrt() * self.gain.clone().unsqueeze()
     }
 }
 

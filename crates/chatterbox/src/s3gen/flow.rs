@@ -4,11 +4,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Reference;
 use super::encoder::{Encoder, key_mask};
-use super::solver::Schedule;
 use super::unet::UNet;
 use crate::nn::{Embedding, Linear};
 use crate::noise::Noise;
-use crate::variant::{FRAMES_PER_TOKEN, MEL_BINS, S3GenConfig};
+use crate::variant::{FRAMES_PER_TOKEN, MEL_BINS, S3GenConfig, Solver};
 use crate::weights::{Scope, WeightError};
 
 /// Tokens to mel.
@@ -19,7 +18,8 @@ pub struct Flow {
     encoder: Encoder,
     projection: Linear,
     estimator: UNet,
-    schedule: Schedule,
+    solver: Solver,
+    steps: usize,
     noise_scale: f32,
     granularity: usize,
     device: Device,
@@ -33,8 +33,9 @@ impl Flow {
             speaker: Linear::load(&scope.at("spk_embed_affine_layer"), config.speaker_width, MEL_BINS)?,
             encoder: Encoder::load(&scope.at("encoder"), &config.encoder)?,
             projection: Linear::load(&scope.at("encoder_proj"), width, MEL_BINS)?,
-            estimator: UNet::load(&scope.at("decoder.estimator"), &config.estimator)?,
-            schedule: Schedule::linear(config.steps),
+            estimator: UNet::load(&scope.at("decoder.estimator"), &config.estimator, config.solver)?,
+            solver: config.solver,
+            steps: config.steps,
             noise_scale: config.noise_scale,
             granularity,
             device: scope.device().clone(),
@@ -62,7 +63,7 @@ impl Flow {
         self.projection.forward(self.encoder.forward(self.tokens.forward(&padded), tokens.len()))
     }
 
-    /// Euler steps from `start` (`[frames, 80]`, row-major) under the conditions; `[1, ≥ frames, 80]`.
+    /// From `start` (`[frames, 80]`, row-major) to mel under the conditions: `[1, ≥ frames, 80]`.
     pub fn solve(
         &self,
         start: Vec<f32>,
@@ -81,22 +82,20 @@ impl Flow {
             2,
         );
         let mask = key_mask(frames, padded, &self.device);
-        let mut x = rows(start);
-        for (t, r) in self.schedule.steps() {
-            let velocity = self.estimator.forward(x.clone(), conditions.clone(), t, r, mask.as_ref());
-            x = x + velocity * (r - t);
-        }
-        x
+        self.solver.solve(self.steps, &self.estimator, rows(start), conditions, mask.as_ref())
     }
 
-    /// Where the solve starts, `[frames, 80]` row-major: noise, of which the new tokens' share is drawn first and by itself,
-    /// as the reference does. Draws are `[80, frames]`, as the fixtures store them.
+    /// Where the solve starts, `[frames, 80]` row-major: noise. For meanflow the new tokens' share of it is drawn first and by
+    /// itself, as the reference does. Draws are `[80, frames]`, as the fixtures store them.
     fn start(&self, frames: usize, new_frames: usize, noise: &mut dyn Noise) -> Vec<f32> {
         let mut start = vec![0.0; frames * MEL_BINS];
         if self.noise_scale == 0.0 {
             return start;
         }
-        let new = noise.normal("noised", MEL_BINS * new_frames);
+        let (new_frames, new) = match self.solver {
+            Solver::Meanflow => (new_frames, noise.normal("noised", MEL_BINS * new_frames)),
+            Solver::Cfm { .. } => (0, Vec::new()),
+        };
         let all = noise.normal("z", MEL_BINS * frames);
         let old_frames = frames - new_frames;
         for bin in 0..MEL_BINS {

@@ -1,18 +1,51 @@
-//! Walks from noise to mel along the estimated velocity.
+//! Walks from noise to mel along the velocity that the U-net estimates, in Euler steps.
 
-/// The times of a solve, from noise (0) to mel (1).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Schedule(Vec<f32>);
+use std::f32::consts::FRAC_PI_2;
 
-impl Schedule {
-    /// Meanflow's: equal steps.
-    pub fn linear(steps: usize) -> Self {
-        Self((0..=steps).map(|k| k as f32 / steps as f32).collect())
+use burn::tensor::Tensor;
+
+use super::unet::UNet;
+use crate::variant::Solver;
+
+impl Solver {
+    /// The times of a solve, from noise (0) to mel (1), as each step's start and end.
+    fn steps(self, steps: usize) -> Vec<(f32, f32)> {
+        let share = |k| k as f32 / steps as f32;
+        let time = |k| match self {
+            Self::Meanflow => share(k),
+            Self::Cfm { .. } => 1.0 - (share(k) * FRAC_PI_2).cos(),
+        };
+        (0..steps).map(|k| (time(k), time(k + 1))).collect()
     }
 
-    /// Each step's start and end.
-    pub fn steps(&self) -> impl Iterator<Item = (f32, f32)> + '_ {
-        self.0.windows(2).map(|pair| (pair[0], pair[1]))
+    /// Solves in `steps` steps.
+    ///
+    /// # Shapes
+    /// `x` the noise `[1, frames, 80]`; `conditions` `[1, frames, 240]`; `mask` `[1, 1, 1, frames]` → mel `[1, frames, 80]`
+    pub fn solve(
+        self,
+        steps: usize,
+        estimator: &UNet,
+        mut x: Tensor<3>,
+        conditions: Tensor<3>,
+        mask: Option<&Tensor<4>>,
+    ) -> Tensor<3> {
+        let conditions = match self {
+            Self::Meanflow => conditions,
+            // The second row knows neither tokens nor speaker nor prompt.
+            Self::Cfm { .. } => Tensor::cat(vec![conditions.clone(), conditions.zeros_like()], 0),
+        };
+        for (t, r) in self.steps(steps) {
+            let velocity = match self {
+                Self::Meanflow => estimator.forward(x.clone(), conditions.clone(), t, r, mask),
+                Self::Cfm { guidance } => {
+                    let both = estimator.forward(x.clone().repeat_dim(0, 2), conditions.clone(), t, r, mask);
+                    both.clone().narrow(0, 0, 1) * (1.0 + guidance) - both.narrow(0, 1, 1) * guidance
+                }
+            };
+            x = x + velocity * (r - t);
+        }
+        x
     }
 }
 
@@ -21,7 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_steps_are_the_two_halves() {
-        assert_eq!(Schedule::linear(2).steps().collect::<Vec<_>>(), [(0.0, 0.5), (0.5, 1.0)]);
+    fn two_meanflow_steps_are_the_two_halves() {
+        assert_eq!(Solver::Meanflow.steps(2), [(0.0, 0.5), (0.5, 1.0)]);
+    }
+
+    #[test]
+    fn cfm_steps_follow_a_cosine_and_meet() {
+        let steps = Solver::Cfm { guidance: 0.7 }.steps(10);
+        assert_eq!(steps.len(), 10);
+        assert!(steps.windows(2).all(|pair| pair[0].1.to_bits() == pair[1].0.to_bits()), "{steps:?}");
+        for (k, expected) in [(0, 0.0), (1, 0.012_311_7), (5, 0.292_893_2), (9, 0.843_565_5)] {
+            assert!((steps[k].0 - expected).abs() < 1e-6, "step {k}: {}", steps[k].0);
+        }
+        assert!((steps[9].1 - 1.0).abs() < 1e-6);
     }
 }

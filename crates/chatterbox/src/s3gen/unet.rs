@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::nn::{Conv1d, LayerNorm, Linear, Padding, attention, gelu, mish, silu};
-use crate::variant::{EstimatorConfig, MEL_BINS};
+use crate::variant::{EstimatorConfig, MEL_BINS, Solver};
 use crate::weights::{Scope, WeightError};
 
 const EPSILON: f64 = 1e-5;
@@ -13,7 +13,8 @@ const INPUTS: usize = 4 * MEL_BINS;
 /// Width of the sinusoidal time embedding.
 const TIME_WIDTH: usize = 320;
 
-/// v(x, t, r): the mean velocity from time t to time r.
+/// v(x, t, r): the mean velocity from time t to time r; or v(x, t), the velocity at time t, by the [`Solver`] that the
+/// weights were trained for.
 #[derive(Debug)]
 pub struct UNet {
     time: TimeEmbedding,
@@ -64,14 +65,20 @@ struct TransformerBlock {
 struct TimeEmbedding {
     linear_1: Linear,
     linear_2: Linear,
-    /// Joins the embeddings of t and r.
-    mixer: Linear,
+    /// Joins the embeddings of t and r; absent where there is no r.
+    mixer: Option<Linear>,
 }
 
 impl UNet {
-    pub fn load(scope: &Scope, config: &EstimatorConfig) -> Result<Self, WeightError> {
+    pub fn load(scope: &Scope, config: &EstimatorConfig, solver: Solver) -> Result<Self, WeightError> {
         let width = config.width();
         let time_width = 4 * width;
+        let mixer = match solver {
+            Solver::Meanflow => {
+                Some(Linear::load_unbiased(&scope.at("time_embed_mixer"), 2 * time_width, time_width)?)
+            }
+            Solver::Cfm { .. } => None,
+        };
         let stage = |name: &str, inputs: usize| Stage::load(&scope.at(name), inputs, time_width, config);
         let conv = |name: &str| {
             Ok(Conv1d::load(&scope.at(name), [width, width, 3])?.with_padding(Padding::Before(2)))
@@ -80,7 +87,7 @@ impl UNet {
             time: TimeEmbedding {
                 linear_1: Linear::load(&scope.at("time_mlp.linear_1"), TIME_WIDTH, time_width)?,
                 linear_2: Linear::load(&scope.at("time_mlp.linear_2"), time_width, time_width)?,
-                mixer: Linear::load_unbiased(&scope.at("time_embed_mixer"), 2 * time_width, time_width)?,
+                mixer,
             },
             down: stage("down_blocks.0", INPUTS)?,
             down_conv: conv("down_blocks.0.2")?,
@@ -95,8 +102,8 @@ impl UNet {
     }
 
     /// # Shapes
-    /// `x` the noisy mel `[1, frames, 80]`; `conditions` the other inputs `[1, frames, 240]`; `mask` `[1, 1, 1, frames]`
-    /// added to attention scores → `[1, frames, 80]`
+    /// `x` the noisy mel `[rows, frames, 80]`; `conditions` the other inputs `[rows, frames, 240]`; `mask`
+    /// `[1, 1, 1, frames]` added to attention scores → `[rows, frames, 80]`
     pub fn forward(
         &self,
         x: Tensor<3>,
@@ -201,7 +208,10 @@ impl TimeEmbedding {
             let x = Tensor::from_data(TensorData::new(values, [1, 1, TIME_WIDTH]), device);
             self.linear_2.forward(silu(self.linear_1.forward(x)))
         };
-        self.mixer.forward(Tensor::cat(vec![embed(t), embed(r)], 2))
+        match &self.mixer {
+            Some(mixer) => mixer.forward(Tensor::cat(vec![embed(t), embed(r)], 2)),
+            None => embed(t),
+        }
     }
 }
 

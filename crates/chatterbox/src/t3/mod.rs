@@ -1,34 +1,47 @@
 //! T3: text tokens to speech tokens, one at a time, in the voice of a speaker.
 //!
-//! The sequence is `[speaker | prompt tokens | text | start | speech …]`. The loop follows the reference's
-//! `inference_turbo`, its quirks included: the first token is not compared with the stop token, the start token is penalised
-//! only in the first step, and a decode may end by its bound.
+//! The sequence is `[conditioning | text | start | speech …]`. There are two kinds: GPT-2 inside (Turbo, Nano, `pico`) and
+//! Llama inside (original, multilingual), and with them the reference's two loops, `inference_turbo` and `inference`, whose
+//! quirks [`Order`] names. With guidance, a second sequence without the text is decoded beside the first, in the same pass.
 
+pub mod alignment;
+pub mod cache;
 pub mod conditioning;
-pub mod gpt2;
+mod embedding;
+mod gpt2;
+mod llama;
+mod perceiver;
+pub mod rope;
 pub mod sampling;
+mod transformer;
 
 use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::nn::{Embedding, Linear};
+use crate::nn::Linear;
 use crate::noise::Noise;
-use crate::variant::{SamplingConfig, T3Config};
+use crate::variant::{Analyser, Backbone, Order, SamplingConfig, T3Config};
 use crate::weights::{Scope, WeightError};
+use alignment::AlignmentAnalyser;
+use cache::Cache;
 use conditioning::Conditioning;
-use gpt2::{Cache, Gpt2};
+use embedding::TokenEmbedding;
+use gpt2::Gpt2;
+use llama::Llama;
+use transformer::Transformer;
 
-/// Tensors of a T3 file that inference never touches: GPT-2's own token table, and the head of a training loss on text.
-pub const UNUSED: [&str; 2] = ["tfmr.wte.", "text_head."];
+/// Tensors of a T3 file that inference never touches: the backbones' own token tables, and the head of a training loss on
+/// text.
+pub const UNUSED: [&str; 3] = ["tfmr.wte.", "tfmr.embed_tokens.", "text_head."];
 
 /// The token model.
 #[derive(Debug)]
 pub struct T3 {
     conditioning: Conditioning,
-    text: Embedding,
-    speech: Embedding,
-    backbone: Gpt2,
+    text: TokenEmbedding,
+    speech: TokenEmbedding,
+    transformer: Box<dyn Transformer>,
     head: Linear,
     config: T3Config,
     device: Device,
@@ -76,12 +89,30 @@ pub enum T3Error {
 impl T3 {
     /// Reads a `t3_*` checkpoint. `granularity` is the step in which lengths grow on this device (1: exact).
     pub fn load(scope: &Scope, config: &T3Config, granularity: usize) -> Result<Self, WeightError> {
+        let (width, layers, head) = (config.width, scope.at("tfmr"), scope.at("speech_head"));
+        let embedding =
+            |kind, vocabulary, rows| TokenEmbedding::load(scope, kind, vocabulary, rows, config.width);
+        let (text_positions, speech_positions, transformer, head): (_, _, Box<dyn Transformer>, _) =
+            match &config.backbone {
+                Backbone::Gpt2 => (
+                    None,
+                    None,
+                    Box::new(Gpt2::load(&layers, config)?),
+                    Linear::load(&head, width, config.speech_vocab)?,
+                ),
+                Backbone::Llama(llama) => (
+                    Some(llama.text_positions),
+                    Some(llama.speech_positions),
+                    Box::new(Llama::load(&layers, config, llama)?),
+                    Linear::load_unbiased(&head, width, config.speech_vocab)?,
+                ),
+            };
         Ok(Self {
             conditioning: Conditioning::load(&scope.at("cond_enc"), config)?,
-            text: Embedding::load(&scope.at("text_emb"), config.text_vocab, config.width)?,
-            speech: Embedding::load(&scope.at("speech_emb"), config.speech_vocab, config.width)?,
-            backbone: Gpt2::load(&scope.at("tfmr"), config)?,
-            head: Linear::load(&scope.at("speech_head"), config.width, config.speech_vocab)?,
+            text: embedding("text", config.text_vocab, text_positions)?,
+            speech: embedding("speech", config.speech_vocab, speech_positions)?,
+            transformer,
+            head,
             config: config.clone(),
             device: scope.device().clone(),
             granularity,
@@ -99,49 +130,78 @@ impl T3 {
         noise: &mut dyn Noise,
         observe: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Decoded, T3Error> {
-        let prefix = self.prefix(text, speaker)?;
-        let room = self.config.positions - prefix.dims()[1];
-        let max_tokens = max_tokens.min(room);
-        let mut cache = self.cache(prefix.dims()[1] + max_tokens);
-        let mut logits = read_logits(self.prefill(prefix, &mut cache))?;
-        let mut tokens: Vec<u32> = Vec::with_capacity(max_tokens);
+        let prefix = self.prefix(text, speaker, sampling)?;
+        let [rows, length, _] = prefix.dims();
+        let max_tokens = max_tokens.min(self.room_for_speech(length));
+        let mut cache = self.cache(rows, length + max_tokens);
+        let mut analyser = self.analyser(text, length, sampling, &mut cache);
+        let mut logits = read(self.prefill(prefix, &mut cache))?;
+        // The start token, then everything sampled.
+        let mut history = vec![self.config.start_speech_token];
         let mut stopped = false;
-        while tokens.len() < max_tokens {
-            let start = [self.config.start_speech_token];
-            let history = if tokens.is_empty() { &start[..] } else { &tokens };
-            let Some(token) = sampling::sample(logits, history, sampling, noise) else { break };
-            if token == self.config.stop_speech_token && !tokens.is_empty() {
+        while history.len() <= max_tokens {
+            sampling::guide(&mut logits, self.config.speech_vocab, sampling.cfg_weight);
+            if let (Some(analyser), Some(attention)) = (&mut analyser, cache.take_watched()) {
+                analyser.step(&read(attention)?, &history, &mut logits);
+            }
+            let spoken = history.len() > 1;
+            let (penalised, may_stop) = match sampling.order {
+                Order::Turbo if spoken => (&history[1..], true),
+                Order::Turbo => (&history[..], false),
+                Order::Original => (&history[..], true),
+            };
+            let Some(token) = sampling::sample(logits, penalised, sampling, noise) else { break };
+            if token == self.config.stop_speech_token && may_stop {
                 stopped = true;
                 break;
             }
-            tokens.push(token);
-            if observe(tokens.len()).is_break() {
+            history.push(token);
+            let count = history.len() - 1;
+            if observe(count).is_break() {
                 return Err(T3Error::Cancelled);
             }
-            if tokens.len() == max_tokens {
+            if count == max_tokens {
                 break;
             }
-            logits = read_logits(self.step(token, &mut cache))?;
+            logits = read(self.step(token, &mut cache))?;
         }
-        Ok(Decoded { tokens, stopped })
+        Ok(Decoded { tokens: history.split_off(1), stopped })
     }
 
-    /// The embeddings of everything before the first speech token: `[1, 1 + prompt + text + 1, width]`.
-    pub fn prefix(&self, text: &[u32], speaker: &Speaker) -> Result<Tensor<3>, T3Error> {
+    /// The embeddings of everything before the first speech token: `[rows, conditioning + text + starts, width]`, where
+    /// the second row, if guidance asks for it, lacks the text.
+    pub fn prefix(
+        &self,
+        text: &[u32],
+        speaker: &Speaker,
+        sampling: &SamplingConfig,
+    ) -> Result<Tensor<3>, T3Error> {
         if text.is_empty() {
             return Err(T3Error::EmptyText);
         }
-        // Room for the speaker, the start token and at least one spoken token.
-        let room = self.config.positions.saturating_sub(speaker.prompt.len() + 3);
+        let room = self.room_for_text(speaker);
         if text.len() > room {
             return Err(T3Error::TextTooLong { tokens: text.len(), room });
         }
         within(text, self.config.text_vocab)?;
         within(&speaker.prompt, self.config.speech_vocab)?;
-        let conditioning = self.conditioning.forward(&speaker.embedding, self.prompt(speaker), &self.device);
-        let text = self.text.forward(text);
-        let start = self.speech.forward(&[self.config.start_speech_token]);
-        Ok(Tensor::cat(vec![conditioning, text, start], 1))
+        let conditioning = self.conditioning.forward(
+            &speaker.embedding,
+            self.prompt(speaker),
+            sampling.exaggeration,
+            &self.device,
+        );
+        let start = self.speech.forward(&[self.config.start_speech_token], 0);
+        let sequence = |text: Tensor<3>| {
+            let starts = std::iter::repeat_n(start.clone(), self.starts());
+            Tensor::cat([conditioning.clone(), text].into_iter().chain(starts).collect(), 1)
+        };
+        let text = self.wrapped(text);
+        let conditional = sequence(self.text.forward(&text, 0));
+        if Self::rows(sampling) == 1 {
+            return Ok(conditional);
+        }
+        Ok(Tensor::cat(vec![conditional, sequence(self.text.silenced(&text, 0))], 0))
     }
 
     /// The embedded prompt, `[1, n, width]`; nothing where the voice has none.
@@ -152,33 +212,101 @@ impl T3 {
                 let shape = [1, speaker.prompt.len(), self.config.width];
                 Some(Tensor::from_data(TensorData::new(values.clone(), shape), &self.device))
             }
-            None => Some(self.speech.forward(&speaker.prompt)),
+            None => Some(self.speech.forward(&speaker.prompt, 0)),
         }
     }
 
-    /// An empty cache with room for `positions` positions.
-    pub fn cache(&self, positions: usize) -> Cache {
-        self.backbone.cache(positions, self.granularity, &self.device)
+    /// Sequences that are decoded side by side: two with guidance.
+    pub fn rows(sampling: &SamplingConfig) -> usize {
+        match sampling.order {
+            Order::Original if sampling.cfg_weight > 0.0 => 2,
+            Order::Original | Order::Turbo => 1,
+        }
     }
 
-    /// `[1, length, width]` → logits `[1, 1, speech_vocab]` behind the last position.
+    /// An empty cache with room for `positions` positions of `rows` sequences.
+    pub fn cache(&self, rows: usize, positions: usize) -> Cache {
+        self.transformer.cache(rows, positions, self.granularity, &self.device)
+    }
+
+    /// `[rows, length, width]` → logits `[rows, 1, speech_vocab]` behind the last position.
     pub fn prefill(&self, prefix: Tensor<3>, cache: &mut Cache) -> Tensor<3> {
-        self.head.forward(self.backbone.prefill(prefix, cache))
+        self.head.forward(self.transformer.prefill(prefix, cache))
     }
 
-    /// One speech token in, logits `[1, 1, speech_vocab]` for the next one out.
+    /// One speech token in, the same for all rows; logits `[rows, 1, speech_vocab]` for the next one out.
     pub fn step(&self, token: u32, cache: &mut Cache) -> Tensor<3> {
-        self.head.forward(self.backbone.step(self.speech.forward(&[token]), cache))
+        // The start token has position 0, however often it is repeated.
+        let embedding = self.speech.forward(&[token], cache.steps() + 1);
+        let embedding = match cache.rows() {
+            1 => embedding,
+            rows => embedding.repeat_dim(0, rows),
+        };
+        self.head.forward(self.transformer.step(embedding, cache))
     }
 
     pub fn config(&self) -> &T3Config {
         &self.config
     }
+
+    /// Start tokens behind the text. The reference's `inference` appends one to the one that is there.
+    fn starts(&self) -> usize {
+        match self.config.backbone {
+            Backbone::Gpt2 => 1,
+            Backbone::Llama(_) => 2,
+        }
+    }
+
+    /// The text between its own start and stop tokens, where the model knows such.
+    fn wrapped(&self, text: &[u32]) -> Vec<u32> {
+        match &self.config.backbone {
+            Backbone::Gpt2 => text.to_vec(),
+            Backbone::Llama(llama) => [&[llama.start_text_token], text, &[llama.stop_text_token]].concat(),
+        }
+    }
+
+    /// Tokens that a text may have, so that one token at least can be spoken.
+    fn room_for_text(&self, speaker: &Speaker) -> usize {
+        let (conditioning, wrapping, text_positions) = match &self.config.backbone {
+            Backbone::Gpt2 => (1 + speaker.prompt.len(), 0, usize::MAX),
+            Backbone::Llama(llama) => (1 + llama.perceiver_queries + 1, 2, llama.text_positions),
+        };
+        let left = self.config.positions.saturating_sub(conditioning + self.starts() + 1);
+        left.min(text_positions).saturating_sub(wrapping)
+    }
+
+    /// Tokens that can be spoken behind a prefix of `length` positions.
+    fn room_for_speech(&self, length: usize) -> usize {
+        let left = self.config.positions - length;
+        match &self.config.backbone {
+            Backbone::Gpt2 => left,
+            Backbone::Llama(llama) => left.min(llama.speech_positions),
+        }
+    }
+
+    /// Sets the cache watching for the analyser, if one is asked for and the checkpoint's aligned heads are known.
+    fn analyser(
+        &self,
+        text: &[u32],
+        prefix: usize,
+        sampling: &SamplingConfig,
+        cache: &mut Cache,
+    ) -> Option<AlignmentAnalyser> {
+        match (sampling.analyser, &self.config.backbone) {
+            (Analyser::V2Legacy, Backbone::Llama(llama)) if !llama.aligned_heads.is_empty() => {
+                let length = self.wrapped(text).len();
+                let start = prefix - self.starts() - length;
+                cache.watch(&llama.aligned_heads, start..start + length, self.starts());
+                Some(AlignmentAnalyser::new(length, self.config.stop_speech_token))
+            }
+            (Analyser::V2Legacy, Backbone::Llama(_) | Backbone::Gpt2) | (Analyser::Off, _) => None,
+        }
+    }
 }
 
-/// The one read-back per token.
-pub(crate) fn read_logits(logits: Tensor<3>) -> Result<Vec<f32>, T3Error> {
-    logits
+/// The one read-back per token; a watching analyser has its own.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, T3Error> {
+    tensor
         .try_into_data()
         .map_err(|error| T3Error::Device(format!("{error:?}")))?
         .try_to_vec::<f32>()

@@ -1,15 +1,35 @@
-//! From logits to one token, in the order of the reference's Turbo loop: temperature, top-k, top-p, repetition penalty,
-//! softmax, draw. The penalty comes last and therefore only reweights what the filters left.
+//! From logits to one token, in the order of one of the reference's two loops ([`Order`]).
+//!
+//! Turbo's penalises repetition last, where it only reweights what the filters left; the original's penalises first.
 
 use crate::noise::Noise;
-use crate::variant::SamplingConfig;
+use crate::variant::{Order, SamplingConfig};
 
 /// Applies all processors in place; removed tokens become −∞. `history` is penalised, each distinct id once.
 pub fn process(logits: &mut [f32], history: &[u32], config: &SamplingConfig) {
-    apply_temperature(logits, config.temperature);
-    keep_top_k(logits, config.top_k);
-    keep_top_p(logits, config.top_p);
-    penalise_repetition(logits, history, config.repetition_penalty);
+    match config.order {
+        Order::Turbo => {
+            apply_temperature(logits, config.temperature);
+            keep_top_k(logits, config.top_k);
+            keep_top_p(logits, config.top_p);
+            penalise_repetition(logits, history, config.repetition_penalty);
+        }
+        Order::Original => {
+            penalise_repetition(logits, history, config.repetition_penalty);
+            apply_temperature(logits, config.temperature);
+            keep_min_p(logits, config.min_p);
+            keep_top_p(logits, config.top_p);
+        }
+    }
+}
+
+/// Classifier-free guidance: `c + weight·(c − u)` of the `vocabulary` conditional logits and the unconditional ones behind
+/// them, which go. Nothing happens to conditional logits alone.
+pub fn guide(logits: &mut Vec<f32>, vocabulary: usize, weight: f32) {
+    let unconditional = logits.split_off(vocabulary);
+    for (c, u) in logits.iter_mut().zip(unconditional) {
+        *c += weight * (*c - u);
+    }
 }
 
 /// Processes the logits and draws; `None` when every token was removed.
@@ -69,6 +89,22 @@ pub fn keep_top_p(logits: &mut [f32], p: f32) {
     }
 }
 
+/// Removes what is less probable than `share` of the most probable token. 0 is off.
+pub fn keep_min_p(logits: &mut [f32], share: f32) {
+    if share <= 0.0 {
+        return;
+    }
+    let mut probabilities = logits.to_vec();
+    softmax(&mut probabilities);
+    let largest = probabilities.iter().copied().fold(0.0, f32::max);
+    let threshold = share.min(1.0) * largest;
+    for (logit, probability) in logits.iter_mut().zip(probabilities) {
+        if probability < threshold {
+            *logit = f32::NEG_INFINITY;
+        }
+    }
+}
+
 /// Makes each id of `history` less likely: positive logits are divided by the penalty, negative ones multiplied.
 pub fn penalise_repetition(logits: &mut [f32], history: &[u32], penalty: f32) {
     if (penalty - 1.0).abs() < f32::EPSILON {
@@ -115,6 +151,24 @@ mod tests {
         let mut logits = vec![0.0, 5.0, 1.0];
         keep_top_p(&mut logits, 0.0);
         assert_eq!(logits, [f32::NEG_INFINITY, 5.0, f32::NEG_INFINITY]);
+    }
+
+    #[test]
+    fn the_most_probable_token_survives_any_min_p() {
+        let mut logits = vec![0.0, 5.0, 4.9];
+        keep_min_p(&mut logits, 0.5);
+        assert_eq!(logits, [f32::NEG_INFINITY, 5.0, 4.9]);
+        keep_min_p(&mut logits, 7.0);
+        assert_eq!(logits, [f32::NEG_INFINITY, 5.0, f32::NEG_INFINITY]);
+    }
+
+    #[test]
+    fn guidance_moves_away_from_the_unconditional_and_leaves_single_rows_alone() {
+        let mut logits = vec![1.0, 2.0, 3.0, 1.0];
+        guide(&mut logits, 2, 0.5);
+        assert_eq!(logits, [0.0, 2.5]);
+        guide(&mut logits, 2, 0.5);
+        assert_eq!(logits, [0.0, 2.5]);
     }
 
     #[test]

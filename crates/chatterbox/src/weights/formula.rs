@@ -4,6 +4,10 @@
 //! splitmix64 over an FNV-1a hash of the name. Offset and scale keep activations in a natural range; they follow from the
 //! kind of tensor, which its name tells. A test holds this table against the fixtures' manifest.
 
+/// How the names of embeddings end, and of vectors that stand where embeddings do.
+const EMBEDDINGS: [&str; 5] =
+    ["_emb.weight", "input_embedding.weight", "wte.weight", "embed_tokens.weight", "attention_query"];
+
 /// The values of `name` in the checkpoint `key` (`t3_nano_v1`, `s3gen_meanflow` …), row-major.
 pub fn values(key: &str, name: &str, shape: &[usize]) -> Vec<f32> {
     let (offset, scale) = offset_and_scale(name, shape);
@@ -48,9 +52,9 @@ pub fn offset_and_scale(name: &str, shape: &[usize]) -> (f32, f32) {
         (0.0, 1.0)
     } else if ends("alpha") {
         (1.0, 0.3)
-    } else if ends("pos_bias_u") || ends("pos_bias_v") || ends("wpe.weight") {
+    } else if ends("pos_bias_u") || ends("pos_bias_v") || ends("wpe.weight") || ends("_pos_emb.emb.weight") {
         (0.0, 0.2)
-    } else if ends("_emb.weight") || ends("input_embedding.weight") || ends("wte.weight") {
+    } else if EMBEDDINGS.into_iter().any(ends) {
         (0.0, 0.8)
     } else if ends("conv_post.bias") {
         (-1.5, 0.5)
@@ -61,7 +65,7 @@ pub fn offset_and_scale(name: &str, shape: &[usize]) -> (f32, f32) {
     } else if ends("bias") {
         (0.0, 0.05)
     } else if shape.len() == 1 {
-        // The gain of a layer norm.
+        // The gain of a norm.
         (1.0, 0.1)
     } else if has("tfmr.h.") {
         // GPT-2 stores its linear layers as [in, out].
@@ -71,6 +75,7 @@ pub fn offset_and_scale(name: &str, shape: &[usize]) -> (f32, f32) {
         let factor = match () {
             () if ends("self_attn.linear_out.weight") || ends("feed_forward.w_2.weight") => 0.5,
             () if ends("attn1.to_out.0.weight") || ends("ff.net.2.weight") => 0.5,
+            () if ends("o_proj.weight") || ends("down_proj.weight") => 0.5,
             () if ends("speech_head.weight") => 3.0,
             () if ends("f0_predictor.classifier.weight") => 150.0,
             () if ends("time_mlp.linear_2.weight") || ends("m_source.l_linear.weight") => 1.5,

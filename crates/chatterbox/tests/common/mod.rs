@@ -13,7 +13,10 @@ use chatterbox::s3tokenizer::{S3Tokenizer, S3TokenizerConfig};
 use chatterbox::speaker::campplus::{CampPlus, CampPlusConfig};
 use chatterbox::speaker::voice_encoder::{VoiceEncoder, VoiceEncoderConfig};
 use chatterbox::t3::T3;
-use chatterbox::variant::{EncoderConfig, EstimatorConfig, F0Config, HiftConfig, ModelConfig, T3Config};
+use chatterbox::variant::{
+    Backbone, EncoderConfig, EstimatorConfig, F0Config, HiftConfig, LlamaConfig, ModelConfig, S3GenConfig,
+    T3Config,
+};
 use chatterbox::weights::Weights;
 use safetensors::{Dtype, SafeTensors};
 
@@ -123,27 +126,66 @@ pub(crate) fn max_abs_error(found: &[f32], expected: &[f32]) -> f32 {
 pub(crate) fn tiny_config() -> ModelConfig {
     let mut config = ModelConfig::nano();
     config.t3 = T3Config { layers: 2, heads: 2, width: 32, positions: 1200, text_vocab: 320, ..config.t3 };
-    config.s3gen.encoder =
-        EncoderConfig { width: 32, heads: 4, feed_forward: 64, blocks: 2, up_blocks: 4, lookahead: 3 };
-    config.s3gen.estimator =
-        EstimatorConfig { channels: vec![32], heads: 4, head_width: 8, blocks: 2, mid_blocks: 2 };
+    config.s3gen = tiny(config.s3gen);
     config.hift = HiftConfig { base_channels: 32, f0_predictor: F0Config { channels: 32 }, ..config.hift };
     config
 }
 
-/// The fixtures' tiny T3.
+/// The original's architecture at the fixtures' tiny sizes.
+pub(crate) fn tiny_original_config() -> ModelConfig {
+    let mut config = ModelConfig::original();
+    let Backbone::Llama(llama) = config.t3.backbone else { panic!("the original is a Llama") };
+    let llama = LlamaConfig { feed_forward: 64, aligned_heads: vec![(0, 1), (1, 0)], ..llama };
+    config.t3 = T3Config { backbone: Backbone::Llama(llama), layers: 2, heads: 2, width: 32, ..config.t3 };
+    config.s3gen = tiny(config.s3gen);
+    config.hift = tiny_config().hift;
+    config
+}
+
+fn tiny(config: S3GenConfig) -> S3GenConfig {
+    S3GenConfig {
+        encoder: EncoderConfig {
+            width: 32,
+            heads: 4,
+            feed_forward: 64,
+            blocks: 2,
+            up_blocks: 4,
+            lookahead: 3,
+        },
+        estimator: EstimatorConfig { channels: vec![32], heads: 4, head_width: 8, blocks: 2, mid_blocks: 2 },
+        ..config
+    }
+}
+
+/// The fixtures' tiny T3 with GPT-2 inside.
 pub(crate) fn tiny_t3(granularity: usize) -> T3 {
-    let weights = Weights::open(&fixtures().join("weights/t3_gpt2_tiny.safetensors"), &device()).unwrap();
-    let t3 = T3::load(&weights.root(), &tiny_config().t3, granularity).unwrap();
+    load_t3("t3_gpt2_tiny", &tiny_config(), granularity)
+}
+
+/// The fixtures' tiny T3 with Llama inside.
+pub(crate) fn tiny_llama(granularity: usize) -> T3 {
+    load_t3("t3_llama_tiny", &tiny_original_config(), granularity)
+}
+
+/// The fixtures' tiny meanflow S3Gen.
+pub(crate) fn tiny_s3gen(granularity: usize) -> S3Gen {
+    load_s3gen("s3gen_meanflow_tiny", &tiny_config(), granularity)
+}
+
+/// The fixtures' tiny CFM S3Gen.
+pub(crate) fn tiny_cfm(granularity: usize) -> S3Gen {
+    load_s3gen("s3gen_tiny", &tiny_original_config(), granularity)
+}
+
+fn load_t3(name: &str, config: &ModelConfig, granularity: usize) -> T3 {
+    let weights = open_weights(name);
+    let t3 = T3::load(&weights.root(), &config.t3, granularity).unwrap();
     weights.finish(&chatterbox::t3::UNUSED).unwrap();
     t3
 }
 
-/// The fixtures' tiny S3Gen.
-pub(crate) fn tiny_s3gen(granularity: usize) -> S3Gen {
-    let config = tiny_config();
-    let weights =
-        Weights::open(&fixtures().join("weights/s3gen_meanflow_tiny.safetensors"), &device()).unwrap();
+fn load_s3gen(name: &str, config: &ModelConfig, granularity: usize) -> S3Gen {
+    let weights = open_weights(name);
     let s3gen = S3Gen::load(&weights.root(), &config.s3gen, &config.hift, granularity).unwrap();
     weights.finish(&chatterbox::s3gen::UNUSED).unwrap();
     s3gen
@@ -184,4 +226,8 @@ pub(crate) fn tiny_clip_encoder(file: &str) -> ClipEncoder {
         speaker: tiny_campplus(file),
         voice_encoder: tiny_voice_encoder(),
     }
+}
+
+fn open_weights(name: &str) -> Weights {
+    Weights::open(&fixtures().join(format!("weights/{name}.safetensors")), &device()).unwrap()
 }

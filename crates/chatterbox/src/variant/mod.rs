@@ -1,7 +1,9 @@
-//! The sizes and constants of a checkpoint: what differs between `pico`, `nano` and `turbo` while the code stays one.
+//! The sizes and constants of a checkpoint: what differs between the models while the code stays one.
 //!
-//! `pico` carries its own in `config.json` (read here); the published checkpoints have none, so theirs are written down,
-//! named after the reference's classes (chatterbox-tts, commit 5de7a54).
+//! `pico` carries its own in `config.json` (read here); the published checkpoints have none, so theirs are written down
+//! beside this file, in `published.rs`.
+
+mod published;
 
 use serde::Deserialize;
 
@@ -15,9 +17,10 @@ pub struct ModelConfig {
     pub sampling: SamplingConfig,
 }
 
-/// The token model: a GPT-2 over `[speaker | prompt tokens | text | speech …]`.
+/// The token model: a transformer over `[speaker | prompt tokens | text | speech …]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct T3Config {
+    pub backbone: Backbone,
     #[serde(rename = "n_layer")]
     pub layers: usize,
     #[serde(rename = "n_head")]
@@ -25,7 +28,7 @@ pub struct T3Config {
     /// Width of the residual stream.
     #[serde(rename = "n_embd")]
     pub width: usize,
-    /// Rows of the learned position table: no sequence may be longer.
+    /// No sequence may be longer: the rows of GPT-2's learned position table, of Llama's rotary one.
     #[serde(rename = "n_positions")]
     pub positions: usize,
     #[serde(rename = "text_vocab_size")]
@@ -41,13 +44,43 @@ pub struct T3Config {
     pub prompt_tokens: usize,
 }
 
+/// The kind of transformer inside T3, and what comes with it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backbone {
+    /// Turbo, Nano, `pico`: nothing but the sequence itself.
+    Gpt2,
+    /// Original and multilingual: prompt through a perceiver, a position for emotion, learned positions of text and speech.
+    Llama(LlamaConfig),
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct LlamaConfig {
+    /// Width of the gated feed-forward layers.
+    pub feed_forward: usize,
+    /// Rows of the learned table that counts text tokens.
+    pub text_positions: usize,
+    /// Rows of the learned table that counts speech tokens.
+    pub speech_positions: usize,
+    /// Positions that the perceiver makes of the prompt, whatever its length.
+    pub perceiver_queries: usize,
+    pub perceiver_heads: usize,
+    /// The text stands between these two.
+    pub start_text_token: u32,
+    pub stop_text_token: u32,
+    /// Layer and head whose attention follows the text while it is spoken; the alignment analyser watches them.
+    pub aligned_heads: Vec<(usize, usize)>,
+}
+
 /// Speech tokens to mel.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct S3GenConfig {
     /// Rows of the token embedding; ids from here on are control tokens and are dropped.
     #[serde(rename = "vocab_size")]
     pub vocab: usize,
-    /// Euler steps of the meanflow solver.
+    #[serde(default)]
+    pub solver: Solver,
+    /// Euler steps from noise to mel.
     #[serde(rename = "n_timesteps")]
     pub steps: usize,
     /// Factor on the Gaussian start noise; 0 for networks too small to carry noise through.
@@ -55,11 +88,25 @@ pub struct S3GenConfig {
     pub silence_token: u32,
     /// Silence tokens appended after the last spoken one.
     pub trailing_silence_tokens: usize,
+    /// Spoken tokens whose sound is cut off at the end: the multilingual models often end in noise.
+    #[serde(default)]
+    pub trimmed_tokens: usize,
     /// Width of the speaker x-vector.
     #[serde(rename = "spk_embed_dim")]
     pub speaker_width: usize,
     pub encoder: EncoderConfig,
     pub estimator: EstimatorConfig,
+}
+
+/// How the flow is integrated; a U-net is trained for one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Solver {
+    /// Few equal steps along mean velocities.
+    #[default]
+    Meanflow,
+    /// Steps along instantaneous velocities, small at first, each with classifier-free guidance of this weight.
+    Cfm { guidance: f32 },
 }
 
 /// The conformer that turns tokens into two frames each.
@@ -147,15 +194,28 @@ pub struct F0Config {
     pub channels: usize,
 }
 
-/// How T3's logits become tokens, in Turbo's order: temperature, top-k, top-p, then the repetition penalty.
+/// How T3's logits become tokens. These are a checkpoint's defaults; a request may change them.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct SamplingConfig {
+    #[serde(default)]
+    pub order: Order,
     /// 0 does not mean greedy in the reference: it only skips the division. Greedy is `top_k` 1.
     pub temperature: f32,
-    /// 0 switches the filter off.
+    /// 0 switches the filter off. Turbo's order only.
     pub top_k: usize,
     pub top_p: f32,
+    /// Removes what is less probable than this share of the most probable token. Original order only, as are the rest.
+    #[serde(default)]
+    pub min_p: f32,
     pub repetition_penalty: f32,
+    /// Weight of classifier-free guidance; 0 leaves the unconditional half out, which doubles the speed.
+    #[serde(default)]
+    pub cfg_weight: f32,
+    /// Strength of the emotion, 0.5 being neutral.
+    #[serde(default)]
+    pub exaggeration: f32,
+    #[serde(default)]
+    pub analyser: Analyser,
     /// Most tokens of one decode, whatever the text.
     pub max_new_tokens: usize,
     /// A text-dependent bound beside it, `base + per_char · characters`, for models that may fail to stop.
@@ -167,96 +227,32 @@ pub struct SamplingConfig {
     pub max_prompt_chars: usize,
 }
 
+/// The reference's two decode loops: the order of what is done to logits, and when a decode ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Temperature, top-k, top-p, repetition penalty. The first token is not compared with the stop token, and the start
+    /// token is penalised only while it is alone.
+    #[default]
+    Turbo,
+    /// Guidance, repetition penalty (of the start token too), temperature, min-p, top-p.
+    Original,
+}
+
+/// Whether T3's attention is watched for endings that go wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Analyser {
+    #[default]
+    #[serde(rename = "off")]
+    Off,
+    /// As multilingual v2 had it before the reference removed it.
+    #[serde(rename = "v2-legacy")]
+    V2Legacy,
+}
+
 /// The frames of mel per second, and samples per frame, of every checkpoint: 24 kHz, hop 480.
 pub const SAMPLE_RATE: u32 = 24_000;
 pub const MEL_BINS: usize = 80;
 pub const MEL_HOP: usize = 480;
 /// Mel frames that one speech token (40 ms) becomes.
 pub const FRAMES_PER_TOKEN: usize = 2;
-
-impl ModelConfig {
-    /// Chatterbox Nano: GPT-2 small (110 M) with Turbo's S3Gen.
-    pub fn nano() -> Self {
-        Self::gpt2(12, 12, 768)
-    }
-
-    /// Chatterbox Turbo: GPT-2 medium (350 M).
-    pub fn turbo() -> Self {
-        Self::gpt2(24, 16, 1024)
-    }
-
-    fn gpt2(layers: usize, heads: usize, width: usize) -> Self {
-        Self {
-            t3: T3Config {
-                layers,
-                heads,
-                width,
-                positions: 8196,
-                text_vocab: 50_276,
-                speech_vocab: 6563,
-                start_speech_token: 6561,
-                stop_speech_token: 6562,
-                speaker_width: 256,
-                prompt_tokens: 375,
-            },
-            s3gen: S3GenConfig {
-                vocab: 6561,
-                steps: 2,
-                noise_scale: 1.0,
-                silence_token: 4299,
-                trailing_silence_tokens: 3,
-                speaker_width: 192,
-                encoder: EncoderConfig {
-                    width: 512,
-                    heads: 8,
-                    feed_forward: 2048,
-                    blocks: 6,
-                    up_blocks: 4,
-                    lookahead: 3,
-                },
-                estimator: EstimatorConfig {
-                    channels: vec![256],
-                    heads: 8,
-                    head_width: 64,
-                    blocks: 4,
-                    mid_blocks: 12,
-                },
-            },
-            hift: HiftConfig::published(),
-            sampling: SamplingConfig {
-                temperature: 0.8,
-                top_k: 1000,
-                top_p: 0.95,
-                repetition_penalty: 1.2,
-                max_new_tokens: 1000,
-                max_new_tokens_base: None,
-                max_new_tokens_per_char: None,
-                max_prompt_chars: 300,
-            },
-        }
-    }
-}
-
-impl HiftConfig {
-    /// The vocoder shared by every published checkpoint.
-    pub fn published() -> Self {
-        Self {
-            base_channels: 512,
-            harmonics: 8,
-            sample_rate: SAMPLE_RATE,
-            sine_amplitude: 0.1,
-            voiced_noise: 0.003,
-            voiced_threshold: 10.0,
-            upsample_rates: vec![8, 5, 3],
-            upsample_kernel_sizes: vec![16, 11, 7],
-            resblock_kernel_sizes: vec![3, 7, 11],
-            resblock_dilation_sizes: vec![vec![1, 3, 5]; 3],
-            source_resblock_kernel_sizes: vec![7, 7, 11],
-            source_resblock_dilation_sizes: vec![vec![1, 3, 5]; 3],
-            istft_params: IstftConfig { n_fft: 16, hop: 4 },
-            lrelu_slope: 0.1,
-            audio_limit: 0.99,
-            f0_predictor: F0Config { channels: 512 },
-        }
-    }
-}

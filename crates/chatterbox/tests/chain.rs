@@ -22,6 +22,7 @@ fn check(case: &Fixture, config: &ModelConfig, t3: &T3, s3gen: &S3Gen, text: &[u
     let speaker = Speaker {
         embedding: case.floats("conds.speaker_emb"),
         prompt: case.ids("conds.cond_prompt_speech_tokens"),
+        ..Speaker::default()
     };
     let reference = Reference {
         prompt_tokens: case.ids("conds.prompt_token"),

@@ -24,7 +24,11 @@ const FULL: f32 = 3e-3;
 
 /// The fixture's speaker, and its text without the tokens that T3 puts around it.
 fn inputs(case: &Fixture) -> (Speaker, Vec<u32>) {
-    let speaker = Speaker { embedding: case.floats("speaker_emb"), prompt: case.ids("prompt_tokens") };
+    let speaker = Speaker {
+        embedding: case.floats("speaker_emb"),
+        prompt: case.ids("prompt_tokens"),
+        ..Speaker::default()
+    };
     let wrapped = case.ids("text_tokens_wrapped");
     (speaker, wrapped[1..wrapped.len() - 1].to_vec())
 }

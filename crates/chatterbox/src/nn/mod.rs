@@ -69,22 +69,6 @@ impl Linear {
         Ok(Self { weight: scope.upload(transposed(&rows, all, inputs), [inputs, all]), bias: None })
     }
 
-    /// Several PyTorch `Linear(bias=False)` of one input as one product; their outputs stand side by side, `outputs` each.
-    pub fn load_joined(
-        scope: &Scope,
-        names: &[&str],
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self, WeightError> {
-        let mut stored = Vec::with_capacity(names.len() * outputs * inputs);
-        for name in names {
-            stored.extend(scope.at(name).values("weight", &[outputs, inputs])?);
-        }
-        let outputs = names.len() * outputs;
-        let weight = scope.upload(transposed(&stored, outputs, inputs), [inputs, outputs]);
-        Ok(Self { weight, bias: None })
-    }
-
     /// GPT-2's `Conv1D`, a linear layer that is stored as `[in, out]` already.
     pub fn load_gpt2(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
         let weight = scope.tensor("weight", [inputs, outputs])?;

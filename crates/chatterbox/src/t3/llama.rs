@@ -43,7 +43,7 @@ impl Llama {
                 let (attention, mlp) = (scope.at("self_attn"), scope.at("mlp"));
                 Ok(Block {
                     norm_1: RmsNorm::load(&scope.at("input_layernorm"), width, EPSILON)?,
-                    attention_in: Linear::load_joined(
+                    attention_in: Linear::load_joined_unbiased(
                         &attention,
                         &["q_proj", "k_proj", "v_proj"],
                         width,
@@ -51,7 +51,7 @@ impl Llama {
                     )?,
                     attention_out: Linear::load_unbiased(&attention.at("o_proj"), width, width)?,
                     norm_2: RmsNorm::load(&scope.at("post_attention_layernorm"), width, EPSILON)?,
-                    mlp_in: Linear::load_joined(&mlp, &["gate_proj", "up_proj"], width, inner)?,
+                    mlp_in: Linear::load_joined_unbiased(&mlp, &["gate_proj", "up_proj"], width, inner)?,
                     mlp_out: Linear::load_unbiased(&mlp.at("down_proj"), inner, width)?,
                 })
             })

@@ -20,4 +20,5 @@ mod over_http;
 mod pulling;
 #[path = "models/scene.rs"]
 mod scene;
+#[expect(dead_code, reason = "shared with the tests of the API, which use all of it")]
 mod server;

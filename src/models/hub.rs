@@ -192,13 +192,17 @@ impl Hub {
     ) -> Result<Incoming, HubError> {
         let url = self.url(file, commit)?;
         let mut request = self.authorized(self.agent.get(&url), &url);
-        if from > 0 {
-            request = request.header(header::RANGE, format!("bytes={from}-"));
-            // A digest proves in the end that all parts are of one version, wherever they came from; the tag of the hub
-            // is not the tag of the network that sends the bytes, so it is asked only where it is all there is.
-            if let (None, Some(tag)) = (&announced.digest, &announced.entity_tag) {
-                request = request.header(header::IF_RANGE, tag);
+        match (&announced.digest, &announced.entity_tag) {
+            _ if from == 0 => {}
+            // A digest proves in the end that all parts are of one version, wherever they came from. The tag of the hub is
+            // not the tag of the network that sends the bytes, so it is asked only where it is all there is.
+            (Some(_), _) => request = request.header(header::RANGE, format!("bytes={from}-")),
+            (None, Some(tag)) => {
+                request =
+                    request.header(header::RANGE, format!("bytes={from}-")).header(header::IF_RANGE, tag);
             }
+            // Nothing would show that two parts are of different versions: the whole again.
+            (None, None) => {}
         }
         let answer = request.call().map_err(|error| self.unreachable(error))?;
         let wrong_size =

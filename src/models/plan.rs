@@ -95,7 +95,11 @@ impl Sources<'_> {
         }
         match missing {
             Some(error) if wanted.role.is_required() => Err(error.into()),
-            _ => Ok(None),
+            Some(error) => {
+                tracing::warn!(part = wanted.role.name(), %error, "the model does without this part");
+                Ok(None)
+            }
+            None => Ok(None),
         }
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct Asked {
 struct State {
     files: BTreeMap<(String, String), File>,
     log: Vec<Asked>,
+    /// No hub at all but a server of files, with entity tags of this strength before them.
+    plain: Option<&'static str>,
     /// Token that the hub wants to see; the other host must never see one.
     token: Option<String>,
     leaked: bool,
@@ -140,6 +142,11 @@ impl FakeHub {
 
     pub(crate) fn pace(&self, name: &str, pause: Duration) {
         self.change(name, |file| file.pace = pause);
+    }
+
+    /// Becomes a server of files that knows nothing of hubs. `prefix` is "" for strong entity tags, "W/" for weak ones.
+    pub(crate) fn be_plain(&self, prefix: &'static str) {
+        self.state().plain = Some(prefix);
     }
 
     pub(crate) fn require_token(&self, token: &str) {
@@ -258,6 +265,19 @@ fn serve(mut line: Box<dyn Line>, state: &Mutex<State>, scheme: &str, port: u16)
     let about =
         format!("X-Repo-Commit: {}\r\nX-Linked-Size: {size}\r\nX-Linked-Etag: \"{tag}\"\r\n", file.commit);
     let faults = if request.method == "HEAD" { &mut file.head_faults } else { &mut file.faults };
+    if let Some(prefix) = known.plain {
+        let tag = format!("{prefix}\"v{}\"", &tag[..8]);
+        let file = known.files.get_mut(&key).unwrap();
+        let same = request.headers.get("if-range").is_none_or(|asked| *asked == tag);
+        let (content, head) = (file.content.clone(), format!("ETag: {tag}\r\nContent-Length: {size}\r\n"));
+        if request.method == "HEAD" {
+            return drop(write!(line, "HTTP/1.1 200 OK\r\n{head}Connection: close\r\n\r\n"));
+        }
+        let (fault, pace) = (file.faults.pop_front(), file.pace);
+        drop(known);
+        let sent = send(&mut line, &content, from.filter(|_| same), fault, pace);
+        return lock(state).log.push(Asked { sent, ..asked });
+    }
     if !is_detour && let Some(Fault::Status(..)) = faults.front() {
         let Some(Fault::Status(status, headers)) = faults.pop_front() else { unreachable!() };
         known.log.push(asked);

@@ -261,3 +261,47 @@ fn refreshing_brings_a_newer_revision_and_takes_over_what_did_not_change() {
     assert!(manifest.files.iter().all(|entry| entry.revision.as_deref() == Some(newer)));
     assert_eq!(FakeHub::sent(&scene.hub.take_log()), expected[4].1.len());
 }
+
+#[test]
+fn where_there_is_only_an_entity_tag_a_broken_line_is_taken_up_on_its_condition() {
+    let scene = Scene::new();
+    scene.hub.be_plain("");
+    scene.hub.faults(T3, &[Fault::BreakAfter(100_000)]);
+    let manifest = scene.pull_whole();
+    assert!(manifest.files.iter().all(|entry| entry.revision.is_none()));
+    assert_eq!(FakeHub::parts(&scene.hub.take_log(), T3), [0, 100_000]);
+}
+
+#[test]
+fn where_there_is_only_an_entity_tag_a_file_that_changes_meanwhile_is_not_mixed() {
+    let mut scene = Scene::new();
+    scene.settings.stall = Duration::from_millis(500);
+    scene.hub.be_plain("");
+    scene.hub.faults(T3, &[Fault::StallAfter(100_000)]);
+    let mut expected = content();
+    expected[0].1 = noise(99, 300_000);
+    let mut changed = false;
+    let pulled = scene.models().pull(NAME, false, &mut |_progress| {
+        if !changed && length(&scene.partial().join(T3)) == 100_000 {
+            scene.hub.put(REPOSITORY, T3, &expected[0].1);
+            changed = true;
+        }
+        ControlFlow::Continue(())
+    });
+    pulled.unwrap();
+    assert!(changed);
+    scene.assert_whole(&expected);
+    let log = scene.hub.take_log();
+    assert_eq!(FakeHub::parts(&log, T3), [0, 100_000]);
+    let sent: Vec<usize> = log.iter().filter(|asked| asked.file == T3).map(|asked| asked.sent).collect();
+    assert_eq!(sent, [100_000, 300_000], "the second answer is the whole, since the condition failed");
+}
+
+#[test]
+fn where_nothing_tells_versions_apart_the_whole_is_fetched_again() {
+    let scene = Scene::new();
+    scene.hub.be_plain("W/");
+    scene.hub.faults(T3, &[Fault::BreakAfter(100_000)]);
+    scene.pull_whole();
+    assert_eq!(FakeHub::parts(&scene.hub.take_log(), T3), [0, 0]);
+}

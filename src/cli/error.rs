@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::jobs::{JobStatus, OpenError, StoreError};
+use crate::models::ModelsError;
 use crate::speech::direct::SpeakError;
 use crate::speech::model::ModelError;
 use crate::speech::request::DraftError;
@@ -45,6 +46,11 @@ pub enum CliError {
     Interrupted,
     #[error("the text could not be spoken")]
     Speak(#[source] SpeakError),
+
+    #[error(transparent)]
+    Models(#[from] ModelsError),
+    #[error("{model} is damaged: {problems}")]
+    DamagedModel { model: String, problems: String },
 
     #[error("there are no jobs in {}, no server has run there", .0.display())]
     NoJobs(PathBuf),
@@ -94,7 +100,7 @@ impl CliError {
     /// What to do about it, where that is not in the sentence.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Config(_) => {
+            Self::Config(_) | Self::Models(ModelsError::Entry { .. }) => {
                 Some("the file was not changed; every key stands with its meaning in config.yaml")
             }
             Self::NoHome(_) => Some("say where to keep data with --data DIR or DECLAIM_DATA"),
@@ -108,6 +114,10 @@ impl CliError {
             Self::Extension { .. } => Some("end the name in .wav or .flac, or say --format"),
             Self::NoJobs(_) | Self::Open(_) => Some("say which directory with --data DIR"),
             Self::Unreachable { .. } => Some("is it running? the address is that of its ready line"),
+            Self::DamagedModel { .. } => {
+                Some("`declaim models pull NAME --refresh` fetches what is wrong, and only that")
+            }
+            Self::Models(ModelsError::Unknown { .. }) => Some("`declaim models list` says what they are for"),
             Self::Model(_) => Some("`declaim doctor` says which models and devices there are"),
             Self::App(_)
             | Self::Serve(_)
@@ -116,6 +126,7 @@ impl CliError {
             | Self::Usage(_)
             | Self::Interrupted
             | Self::Speak(_)
+            | Self::Models(_)
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
             | Self::Store(_)
@@ -134,14 +145,19 @@ impl CliError {
             | Self::Draft(_)
             | Self::Voice(_)
             | Self::Usage(_)
+            | Self::Models(
+                ModelsError::Unknown { .. } | ModelsError::Entry { .. } | ModelsError::OwnFolder { .. },
+            )
             | Self::Extension { .. } => 2,
-            Self::Interrupted => 130,
+            Self::Interrupted | Self::Models(ModelsError::Cancelled) => 130,
             Self::App(_)
             | Self::AddressInUse { .. }
             | Self::Listen { .. }
             | Self::Serve(_)
             | Self::Model(_)
             | Self::Speak(_)
+            | Self::Models(_)
+            | Self::DamagedModel { .. }
             | Self::NoJobs(_)
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }

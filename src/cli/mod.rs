@@ -7,6 +7,7 @@ mod bench;
 mod doctor;
 mod error;
 mod jobs;
+mod models;
 mod place;
 mod say;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     Say(say::SayArgs),
     /// List the voices of a model.
     Voices(voices::VoicesArgs),
+    /// List, download, import, check and remove models.
+    Models(models::ModelsArgs),
     /// List, show and cancel jobs.
     Jobs(jobs::JobsArgs),
     /// Check devices, data directory, disk, model and port; exits with 1 if something is wrong.
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(arguments)) => serve::run(&place, arguments),
         Some(Command::Say(arguments)) => say::run(&place, &arguments),
         Some(Command::Voices(arguments)) => voices::run(&place, arguments),
+        Some(Command::Models(arguments)) => models::run(&place, &arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&place, &arguments),
         Some(Command::Bench(arguments)) => bench::run(&place, arguments),

@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::CliError;
 use crate::config::{self, Settings, Sources};
+use crate::models::{HubSettings, Models};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
@@ -47,6 +48,12 @@ impl Place {
             tracing::warn!("{key}");
         }
         Ok(settings)
+    }
+
+    /// The models of these settings, in the data directory.
+    pub(super) fn models(&self, settings: &Settings) -> Result<Models, CliError> {
+        let hub = HubSettings::new(&settings.hub, &|name| std::env::var(name).ok());
+        Ok(Models::new(&self.data_dir()?, &settings.models, hub)?)
     }
 
     /// Logs to standard error: what was asked for, else `usual`.

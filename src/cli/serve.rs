@@ -49,6 +49,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
     place.start_log("info")?;
     let settings = place.settings(arguments.flags())?;
     let data_dir = place.data_dir()?;
+    let models = place.models(&settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     runtime.block_on(async {
@@ -68,7 +69,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         let announcing = tokio::spawn(announce(app.engine.clone(), public_url(address)));
 
         let bound = settings.server.shutdown;
-        let context = Context::new(app.jobs.clone(), app.engine.clone(), Arc::new(settings));
+        let context = Context::new(app.jobs.clone(), app.engine.clone(), models, Arc::new(settings));
         let served = http::serve(listener, context, async {
             stop_signal().await;
             tracing::info!("stopping");

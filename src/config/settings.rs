@@ -3,9 +3,12 @@
 //! What is built here needs no further checking anywhere. Every range is written once, beside its key, and the error
 //! for it names both.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::ConfigError;
@@ -15,6 +18,8 @@ use super::ConfigError;
 pub struct Settings {
     pub server: Server,
     pub model: Model,
+    pub models: Vec<OwnModel>,
+    pub hub: Hub,
     pub tts_engine: TtsEngine,
     pub generation_defaults: GenerationDefaults,
     pub audio_output: AudioOutput,
@@ -35,6 +40,37 @@ pub struct Server {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub name: String,
+}
+
+/// A model of the user's own, as it is written; `models` checks what it means.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnModel {
+    pub name: String,
+    pub architecture: String,
+    /// `owner/name` on the hub.
+    pub repository: Option<String>,
+    pub revision: Option<String>,
+    pub folder: Option<PathBuf>,
+    #[serde(default)]
+    pub languages: Vec<String>,
+    /// Part of the model → file.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hub {
+    /// `None` is HF_ENDPOINT, else the public one.
+    pub endpoint: Option<String>,
+    /// Files at a time.
+    pub parallel: usize,
+    /// Tries in a row that may bring nothing.
+    pub retries: u32,
+    pub retry_wait: Duration,
+    /// Without a byte for so long, a connection counts as broken.
+    pub stall: Duration,
+    pub use_cache: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +154,15 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             shutdown: read.seconds("server.shutdown_sec", 0.0..=3600.0)?,
         },
         model: Model { name: read.text("model.name")? },
+        models: read.models("models")?,
+        hub: Hub {
+            endpoint: read.optional("hub.endpoint", Reader::text)?,
+            parallel: read.size("hub.parallel", 1..=16)?,
+            retries: read.integer("hub.retries", 0..=100)? as u32,
+            retry_wait: read.seconds("hub.retry_wait_sec", 0.001..=60.0)?,
+            stall: read.seconds("hub.stall_sec", 0.1..=3600.0)?,
+            use_cache: read.flag("hub.use_cache")?,
+        },
         tts_engine: TtsEngine {
             device: read.text("tts_engine.device")?,
             default_voice_id: read.optional("tts_engine.default_voice_id", Reader::text)?,
@@ -194,6 +239,20 @@ impl Reader<'_> {
             entries.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
         });
         texts.ok_or_else(|| self.error(key, "a list of texts", value))
+    }
+
+    /// Unknown keys in an entry are errors: nothing else would show that, say, `file` was meant to be `files`.
+    fn models(&self, key: &str) -> Result<Vec<OwnModel>, ConfigError> {
+        let value = self.value(key);
+        let entries = value.as_array().ok_or_else(|| self.error(key, "a list of models", value))?;
+        let read = |(index, entry): (usize, &Value)| {
+            OwnModel::deserialize(entry).map_err(|error| ConfigError::Value {
+                layer: self.layer.to_owned(),
+                key: format!("{key}, number {}", index + 1),
+                problem: error.to_string(),
+            })
+        };
+        entries.iter().enumerate().map(read).collect()
     }
 
     fn flag(&self, key: &str) -> Result<bool, ConfigError> {

@@ -133,3 +133,24 @@ fn a_missing_file_that_was_asked_for_is_an_error() {
     let error = load(&Sources { file: Some(missing), ..Sources::default() }).unwrap_err().to_string();
     assert!(error.starts_with("cannot read the configuration file /nonexistent/declaim.yaml"), "{error}");
 }
+
+#[test]
+fn models_of_ones_own_are_a_list_in_which_every_key_is_known() {
+    let text = "models:\n  - name: mine\n    architecture: turbo\n    repository: me/mine\n    files: { t3: best.safetensors }\n";
+    let (settings, unknown) = load_file(text).unwrap();
+    assert_eq!(unknown, []);
+    assert_eq!((settings.models.len(), settings.models[0].name.as_str()), (1, "mine"));
+    assert_eq!(settings.models[0].files["t3"], "best.safetensors");
+    for (text, expected) in [
+        ("models:\n  mine: {}\n", "models: expected a list of models, found {\"mine\":{}}"),
+        ("models:\n  - { name: mine }\n", "models, number 1: missing field `architecture`"),
+        (
+            "models:\n  - { name: a, architecture: turbo, repo: me/a }\n",
+            "models, number 1: unknown field `repo`, expected one of `name`, `architecture`, `repository`, `revision`, \
+             `folder`, `languages`, `files`",
+        ),
+    ] {
+        let error = load_file(text).unwrap_err().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+}

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
+use crate::models::ModelsError;
 use crate::speech::request::DraftError;
 
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,13 @@ pub enum ApiError {
     #[error("The model could not be loaded: {0}")]
     ModelFailed(String),
 
+    #[error(transparent)]
+    Models(#[from] ModelsError),
+    #[error(
+        "No pull of {0} runs, and none has ended since this server began; POST /api/models/{0}/pull begins one."
+    )]
+    NoPull(String),
+
     #[error(
         "This server answers to localhost only, not to {0:?}. To allow that name, add it to server.allowed_hosts."
     )]
@@ -89,10 +97,20 @@ impl ApiError {
             Self::UnknownJob(_)
             | Self::AudioGone(_)
             | Self::NoRoute(_)
+            | Self::NoPull(_)
+            | Self::Models(ModelsError::Unknown { .. } | ModelsError::NotInstalled(_))
             | Self::Draft(DraftError::Voice(_)) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::AlreadyFinished { .. } => StatusCode::CONFLICT,
+            Self::AlreadyFinished { .. }
+            | Self::Models(
+                ModelsError::Damaged { .. }
+                | ModelsError::OwnFolder { .. }
+                | ModelsError::Lacks { .. }
+                | ModelsError::Busy { .. }
+                | ModelsError::Foreign { .. }
+                | ModelsError::Cancelled,
+            ) => StatusCode::CONFLICT,
             Self::Cancelled(_) => StatusCode::GONE,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -104,9 +122,18 @@ impl ApiError {
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } => StatusCode::TOO_EARLY,
             Self::QueueFull { .. } | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Failed { .. } | Self::Store(_) | Self::File(_) | Self::Bug => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Failed { .. }
+            | Self::Store(_)
+            | Self::File(_)
+            | Self::Models(
+                ModelsError::Entry { .. }
+                | ModelsError::File { .. }
+                | ModelsError::Thread(_)
+                | ModelsError::Crashed,
+            )
+            | Self::Bug => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Models(ModelsError::Hub(_)) => StatusCode::BAD_GATEWAY,
+            Self::Models(ModelsError::DiskFull { .. }) => StatusCode::INSUFFICIENT_STORAGE,
             Self::ModelLoading | Self::ModelFailed(_) | Self::Stopping(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::WaitedTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
         }

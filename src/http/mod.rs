@@ -7,6 +7,7 @@ mod error;
 mod extract;
 mod files;
 mod guard;
+mod models;
 mod speak;
 mod system;
 mod tts;
@@ -30,6 +31,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::config::Settings;
 use crate::jobs::Jobs;
+use crate::models::Models;
 use crate::speech::engine::{Engine, EngineState};
 use crate::speech::model::ModelInfo;
 pub use error::ApiError;
@@ -40,6 +42,7 @@ pub use tts::Status;
 pub struct Context {
     pub jobs: Jobs,
     pub engine: Engine,
+    pub models: Models,
     pub settings: Arc<Settings>,
     /// A permit per client that waits for `POST /tts`.
     waiting: Arc<Semaphore>,
@@ -48,9 +51,9 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(jobs: Jobs, engine: Engine, settings: Arc<Settings>) -> Self {
+    pub fn new(jobs: Jobs, engine: Engine, models: Models, settings: Arc<Settings>) -> Self {
         let waiting = Arc::new(Semaphore::new(settings.limits.max_waiting_requests));
-        Self { jobs, engine, settings, waiting, stopping: CancellationToken::new() }
+        Self { jobs, engine, models, settings, waiting, stopping: CancellationToken::new() }
     }
 
     /// The model, or `None` if it is still loading after `patience`.
@@ -85,6 +88,10 @@ pub fn router(context: Context) -> Router {
         .route("/api/voices", get(voices::list))
         .route("/get_predefined_voices", get(voices::list_as_files))
         .route("/api/preview", post(system::preview))
+        .route("/api/models", get(models::list))
+        .route("/api/models/{name}", delete(models::remove))
+        .route("/api/models/{name}/pull", post(models::pull).delete(models::cancel))
+        .route("/api/models/{name}/events", get(models::events))
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
         .layer(middleware::from_fn_with_state(context.clone(), within_the_time_limit));
@@ -92,6 +99,8 @@ pub fn router(context: Context) -> Router {
         .merge(bounded)
         // Waits for as long as the speech takes; it bounds itself.
         .route("/tts", post(speak::speak))
+        // As long as it takes to read a few gigabytes.
+        .route("/api/models/{name}/verify", post(models::verify))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         // From the inside out: the last layer sees the request first.
@@ -119,10 +128,13 @@ pub async fn serve(
 
     let bound = context.settings.server.shutdown;
     let sending_away = context.stopping.clone();
+    let models = context.models.clone();
     let (told, mut told_to_stop) = tokio::sync::watch::channel(false);
     let graceful = async move {
         stop.await;
         told.send_replace(true);
+        // Whoever watches a pull would otherwise keep the server from stopping.
+        models.cancel_all_pulls();
     };
     let server = axum::serve(listener, router(context)).with_graceful_shutdown(graceful).into_future();
     let deadline = async move {

@@ -9,6 +9,7 @@ use declaim::app::{App, AppSettings};
 use declaim::config::Settings;
 use declaim::http::{self, Context};
 use declaim::jobs::QueueSettings;
+use declaim::models::{HubSettings, Models};
 use declaim::speech::model::{ModelError, SpeechModel};
 use declaim::speech::tone::{Tone, ToneSettings};
 use serde_json::Value;
@@ -60,6 +61,9 @@ impl Server {
         change(&mut settings);
         let data = tempfile::tempdir().unwrap();
         let data_dir = data.path().to_owned();
+        let models_dir = data_dir.clone();
+        // Untouched by this machine's environment.
+        let hub = HubSettings::new(&settings.hub, &|_name| None);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let (ready, started) = std::sync::mpsc::channel();
@@ -71,7 +75,8 @@ impl Server {
             };
             let app = App::open(AppSettings { data_dir, queue, load: Box::new(load) }).await.unwrap();
             ready.send(listener.local_addr().unwrap()).unwrap();
-            let context = Context::new(app.jobs.clone(), app.engine.clone(), Arc::new(settings));
+            let models = Models::new(&models_dir, &settings.models, hub).unwrap();
+            let context = Context::new(app.jobs.clone(), app.engine.clone(), models, Arc::new(settings));
             http::serve(listener, context, async move { stopped.cancelled().await }).await.unwrap();
             app.shutdown(PATIENCE).await;
         };

@@ -197,7 +197,7 @@ mod tests {
     fn voice(tokens: usize, frames: usize) -> Voice {
         let ramp = |count: usize| (0..count).map(|i| i as f32 / 7.0 - 3.0).collect::<Vec<_>>();
         Voice {
-            speaker: Speaker { embedding: ramp(4), prompt: vec![6560, 0, 17] },
+            speaker: Speaker { embedding: ramp(4), prompt: vec![6560, 0, 17], ..Speaker::default() },
             reference: Reference {
                 prompt_tokens: (0..tokens as u32).collect(),
                 prompt_mel: ramp(frames * MEL_BINS),

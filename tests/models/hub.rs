@@ -252,6 +252,7 @@ fn serve(mut line: Box<dyn Line>, state: &Mutex<State>, scheme: &str, port: u16)
         from: from.unwrap_or_default(),
         sent: 0,
     };
+    let tag_prefix = known.plain;
     let Some(file) = known.files.get_mut(&key) else {
         known.log.push(asked);
         return answer(&mut line, 404, "X-Error-Code: EntryNotFound\r\n", b"", &request.method);
@@ -265,7 +266,7 @@ fn serve(mut line: Box<dyn Line>, state: &Mutex<State>, scheme: &str, port: u16)
     let about =
         format!("X-Repo-Commit: {}\r\nX-Linked-Size: {size}\r\nX-Linked-Etag: \"{tag}\"\r\n", file.commit);
     let faults = if request.method == "HEAD" { &mut file.head_faults } else { &mut file.faults };
-    if let Some(prefix) = known.plain {
+    if let Some(prefix) = tag_prefix {
         let tag = format!("{prefix}\"v{}\"", &tag[..8]);
         let file = known.files.get_mut(&key).unwrap();
         let same = request.headers.get("if-range").is_none_or(|asked| *asked == tag);

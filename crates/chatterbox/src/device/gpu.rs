@@ -78,6 +78,6 @@ fn start_new(adapter: &Adapter) -> Result<Device, DeviceError> {
     };
     // Drivers are foreign code, and burn's start-up reports some of their refusals by panicking.
     std::panic::catch_unwind(|| Device::wgpu_options().device_kind(kind).graphics_api(api).init())
-        .map_err(|_| failed("its driver refused (the log has the details)".to_owned()))?
+        .map_err(|_panic| failed("its driver refused (the log has the details)".to_owned()))?
         .map_err(|error| failed(error.to_string()))
 }

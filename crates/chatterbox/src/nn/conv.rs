@@ -86,6 +86,7 @@ impl Snake {
 
 /// Weights and bias in the order that the device reads best.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "some dozens for each network")]
 enum Weights {
     /// `[kernel · in, out]`, or `[in, kernel · out]` of a transposed convolution, row-major; bias `[out]`.
     Host { weight: Vec<f32>, bias: Vec<f32> },

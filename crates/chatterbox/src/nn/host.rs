@@ -20,6 +20,7 @@ const MOST_ROWS: usize = 2;
 ///
 /// # Shapes
 /// `x` `[…, in]` with leading dimensions that multiply to at most 2, `weight` `[in, out]`, `bias` `[out]` → `[…, out]`
+#[expect(clippy::result_large_err, reason = "the tensor goes back to a caller that uses it at once")]
 pub(super) fn rows_times_matrix<const D: usize>(
     x: Tensor<D>,
     weight: &Tensor<2>,

@@ -13,7 +13,7 @@ pub use conv::{Before, Conv1d, ConvTranspose1d, Padding, Snake};
 
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
-use kernels::attention::{Distances, Heads, attend};
+use kernels::attention::{Distances, Sequence, attend};
 use kernels::pointwise;
 
 use crate::weights::{Scope, WeightError};
@@ -110,7 +110,7 @@ impl Linear {
         let y = kernels::linear::apply(
             kernels::host_values(x).storage(),
             weight.storage(),
-            bias.as_ref().map(|bias| bias.storage()),
+            bias.as_ref().map(burn::backend::flex::FlexTensor::storage),
             inputs,
             outputs,
         );
@@ -211,17 +211,17 @@ pub(crate) fn read<const D: usize>(x: Tensor<D>) -> Result<Vec<f32>, String> {
 /// # Shapes
 /// `joined` `[batch, n, 3 · heads · width]`, queries, keys and values side by side; `mask` `[1, 1, 1, n]`, added to the
 /// scores → `[batch, n, heads · width]`
-pub fn attention(joined: Tensor<3>, heads: usize, mask: Option<&Tensor<4>>) -> Tensor<3> {
+pub fn attention(joined: &Tensor<3>, heads: usize, mask: Option<&Tensor<4>>) -> Tensor<3> {
     let [batch, positions, triple] = joined.dims();
     let inner = triple / 3;
     let width = inner / heads;
     if mask.is_none()
-        && let Some(values) = kernels::on_host(&joined)
+        && let Some(values) = kernels::on_host(joined)
     {
         let device = joined.device();
         let mut y = Vec::with_capacity(batch * positions * inner);
         for x in values.storage::<f32>().chunks_exact(positions * triple) {
-            y.extend(attend(Heads { joined: x, positions, heads, width }, None));
+            y.extend(attend(Sequence { joined: x, positions, heads, width }, None));
         }
         return kernels::host_tensor(y, [batch, positions, inner], &device);
     }
@@ -245,6 +245,7 @@ pub fn attention(joined: Tensor<3>, heads: usize, mask: Option<&Tensor<4>>) -> T
 /// # Shapes
 /// `joined` `[1, n, 3 · heads · width]`; `table` `[1, 2n − 1, heads · width]`, a row for each distance from n − 1 down;
 /// the biases `[heads · width]`, added to the queries of the usual term and of this one → `[1, n, heads · width]`
+#[expect(clippy::result_large_err, reason = "the tensor goes back to a caller that uses it at once")]
 pub fn attention_by_distance(
     joined: Tensor<3>,
     heads: usize,
@@ -262,19 +263,19 @@ pub fn attention_by_distance(
     let (Some(values), Some(table), Some(content_bias), Some(position_bias)) = on_host else {
         return Err(joined);
     };
-    let heads = Heads { joined: values.storage(), positions, heads, width: inner / heads };
+    let sequence = Sequence { joined: values.storage(), positions, heads, width: inner / heads };
     let distances = Distances {
         table: table.storage(),
         content_bias: content_bias.storage(),
         position_bias: position_bias.storage(),
     };
-    let y = attend(heads, Some(distances));
+    let y = attend(sequence, Some(distances));
     Ok(kernels::host_tensor(y, [1, positions, inner], &joined.device()))
 }
 
 /// GPT-2's GELU, `x/2·(1 + tanh(√(2/π)(x + 0.044715x³)))`, written as `x·σ(2·…)`, which is equal.
 pub fn gelu_new<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    const TWICE_ROOT_TWO_OVER_PI: f32 = 1.595_769_1;
+    const TWICE_ROOT_TWO_OVER_PI: f32 = 1.595_769;
     const CUBIC: f32 = 0.044_715;
     pointwise::map(
         x,

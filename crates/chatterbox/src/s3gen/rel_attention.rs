@@ -40,15 +40,15 @@ impl RelativeAttention {
         let attended = match mask {
             None => {
                 attention_by_distance(joined, self.heads, &table, [&self.content_bias, &self.position_bias])
-                    .unwrap_or_else(|joined| self.attend(joined, table, None))
+                    .unwrap_or_else(|joined| self.attend(&joined, table, None))
             }
-            Some(mask) => self.attend(joined, table, Some(mask)),
+            Some(mask) => self.attend(&joined, table, Some(mask)),
         };
         self.out.forward(attended)
     }
 
     /// The same with tensor operations.
-    fn attend(&self, joined: Tensor<3>, table: Tensor<3>, mask: Option<Tensor<4>>) -> Tensor<3> {
+    fn attend(&self, joined: &Tensor<3>, table: Tensor<3>, mask: Option<Tensor<4>>) -> Tensor<3> {
         let [_, length, triple] = joined.dims();
         let width = triple / 3;
         let head_width = width / self.heads;

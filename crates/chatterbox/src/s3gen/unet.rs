@@ -194,7 +194,7 @@ impl TransformerBlock {
 
     fn forward(&self, x: Tensor<3>, mask: Option<&Tensor<4>>) -> Tensor<3> {
         let joined = self.attention_in.forward(self.norm_1.forward(x.clone()));
-        let x = x + self.attention_out.forward(attention(joined, self.heads, mask));
+        let x = x + self.attention_out.forward(attention(&joined, self.heads, mask));
         let hidden = self.feed_forward_in.forward(self.norm_3.forward(x.clone()));
         x + self.feed_forward_out.forward(gelu(hidden))
     }

@@ -24,7 +24,7 @@ const LEVELS: usize = 8;
 /// Tokens are smaller than this.
 pub const VOCABULARY: u32 = 3_u32.pow(LEVELS as u32);
 /// Keeps the rounded numbers inside −1..1; the reference's constant, with its rounding.
-const BOUND: f32 = 0.999_000_014;
+const BOUND: f32 = 0.999;
 
 /// Mel frames that the encoder sees at once.
 const WINDOW: usize = 3000;

@@ -37,7 +37,10 @@ impl Cangjie {
             let character = only_letter(word)?;
             let place = sharing.get(code)?.iter().position(|&other| other == word)?;
             let place = if place > 0 { place.to_string() } else { String::new() };
-            let keys: String = code.chars().chain(place.chars()).map(|key| format!("[cj_{key}]")).collect();
+            let mut keys = String::new();
+            for key in code.chars().chain(place.chars()) {
+                keys.extend(["[cj_", key.encode_utf8(&mut [0; 4]), "]"]);
+            }
             Some((character, keys + "[cj_.]"))
         };
         Self { spellings: codes.into_iter().filter_map(spelling).collect() }

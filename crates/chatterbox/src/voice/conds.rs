@@ -12,6 +12,9 @@ use crate::variant::{FRAMES_PER_TOKEN, MEL_BINS, ModelConfig};
 use crate::weights::TorchError;
 use crate::weights::torch::{self, Contents};
 
+/// A tensor's shape and its values, row-major.
+type Shaped<T> = (Vec<usize>, Vec<T>);
+
 /// Why a `conds.pt` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CondsError {
@@ -134,11 +137,11 @@ impl<R: Read + Seek> Conds<'_, R> {
         Ok(Some(ids))
     }
 
-    fn ids(&mut self, tensor: &'static str) -> Result<Option<(Vec<usize>, Vec<u32>)>, CondsError> {
-        self.values(tensor, |stored, raw| stored.ids(raw))
+    fn ids(&mut self, tensor: &'static str) -> Result<Option<Shaped<u32>>, CondsError> {
+        self.values(tensor, torch::Stored::ids)
     }
 
-    fn floats(&mut self, tensor: &'static str) -> Result<Option<(Vec<usize>, Vec<f32>)>, CondsError> {
+    fn floats(&mut self, tensor: &'static str) -> Result<Option<Shaped<f32>>, CondsError> {
         self.values(tensor, |stored, raw| {
             stored.floats(raw).filter(|values| values.iter().all(|value| value.is_finite()))
         })
@@ -149,7 +152,7 @@ impl<R: Read + Seek> Conds<'_, R> {
         &mut self,
         tensor: &'static str,
         decode: impl Fn(&torch::Stored, &[u8]) -> Option<Vec<T>>,
-    ) -> Result<Option<(Vec<usize>, Vec<T>)>, CondsError> {
+    ) -> Result<Option<Shaped<T>>, CondsError> {
         let name = || self.name.to_owned();
         let Some(stored) = self.contents.tensors.remove(tensor) else { return Ok(None) };
         let raw = stored.read(&mut self.file).map_err(|source| CondsError::Read {

@@ -8,7 +8,7 @@ use super::pointwise::exp;
 
 /// Queries, keys and values of all heads side by side: `[positions, 3 · heads · width]`.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::nn) struct Heads<'a> {
+pub(in crate::nn) struct Sequence<'a> {
     pub(in crate::nn) joined: &'a [f32],
     pub(in crate::nn) positions: usize,
     pub(in crate::nn) heads: usize,
@@ -28,8 +28,8 @@ pub(in crate::nn) struct Distances<'a> {
 }
 
 /// `softmax(q·kᵀ/√width)·v` for each head, side by side: `[positions, heads · width]`.
-pub(in crate::nn) fn attend(x: Heads<'_>, distances: Option<Distances<'_>>) -> Vec<f32> {
-    let Heads { joined, positions, heads, width } = x;
+pub(in crate::nn) fn attend(x: Sequence<'_>, distances: Option<Distances<'_>>) -> Vec<f32> {
+    let Sequence { joined, positions, heads, width } = x;
     let arch = Arch::new();
     let inner = heads * width;
     let stride = 3 * inner;
@@ -74,13 +74,13 @@ impl Scratch {
     /// Fills `scores` for the head at `offset`; `distances` come with the position of the first query.
     fn score(
         &mut self,
-        x: Heads<'_>,
+        x: Sequence<'_>,
         queries: &[f32],
         rows: usize,
         offset: usize,
         distances: Option<(Distances<'_>, usize)>,
     ) {
-        let Heads { joined, positions, heads, width } = x;
+        let Sequence { joined, positions, heads, width } = x;
         let inner = heads * width;
         let stride = 3 * inner;
         let scale = 1.0 / (width as f32).sqrt();

@@ -364,7 +364,7 @@ impl<'a> Reader<'a> {
     /// A length, then UTF-8.
     fn text(&mut self) -> Result<Result<Rc<str>, &'static str>, TorchError> {
         let length = u32::from_le_bytes(self.array()?) as usize;
-        Ok(std::str::from_utf8(self.take(length)?).map(Rc::from).map_err(|_| "its text is not UTF-8"))
+        Ok(std::str::from_utf8(self.take(length)?).map(Rc::from).map_err(|_utf8| "its text is not UTF-8"))
     }
 
     /// A length, then a little-endian two's complement of so many bytes: what does not fit 32 bits.

@@ -40,7 +40,8 @@ pub(super) fn find(cache: &Path, file: &Candidate) -> Option<Cached> {
     Some(Cached { size: metadata.len(), commit, digest, path })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)] // symbolic links
 mod tests {
     use super::*;
 

@@ -331,9 +331,11 @@ fn root_certificates(settings: &HubSettings) -> Result<RootCerts, HubError> {
     let pem = std::fs::read(path).map_err(failed)?;
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {
-        match item.map_err(|error| failed(std::io::Error::other(error)))? {
-            PemItem::Certificate(certificate) => certificates.push(certificate),
-            _ => tracing::debug!(path = %path.display(), "skipped what is no certificate"),
+        let item = item.map_err(|error| failed(std::io::Error::other(error)))?;
+        if let PemItem::Certificate(certificate) = item {
+            certificates.push(certificate);
+        } else {
+            tracing::debug!(path = %path.display(), "skipped what is no certificate");
         }
     }
     Ok(RootCerts::from(certificates.into_iter()))
@@ -348,6 +350,10 @@ pub(super) fn is_commit(revision: &str) -> bool {
     revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+fn hex_digit(value: u8) -> char {
+    char::from_digit(value.into(), 16).unwrap_or_default().to_ascii_uppercase()
+}
+
 /// Percent-encodes what an address may not hold; a path keeps its slashes.
 fn encoded(text: &str, is_path: bool) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -355,7 +361,7 @@ fn encoded(text: &str, is_path: bool) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (is_path && byte == b'/') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
         }
     }
     encoded

@@ -202,7 +202,7 @@ mod tests {
         let shared = Shared::default();
         let started = Instant::now();
         std::thread::scope(|scope| {
-            scope.spawn(|| shared.wait(Duration::from_secs(60), "the hub is busy"));
+            scope.spawn(|| shared.wait(Duration::from_mins(1), "the hub is busy"));
             while shared.snapshot(started).waiting.is_none() {
                 std::thread::yield_now();
             }

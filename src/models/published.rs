@@ -228,7 +228,9 @@ fn packs() -> Vec<Model> {
     /// Bytes of each pack's T3, within a kilobyte: the multilingual network under another name.
     const ABOUT: u64 = 2_143_990_000;
     const PT_BR: &str = "074aaf65255eb9cb960288f7cc72e09d3b5008f6e0b14868c0d4e5b0bd7cbb6c";
-    let packs: [(&str, &str, &str, &str, &str, Option<&str>); 6] = [
+    /// Pack, language, its code, revision, T3's file and its SHA-256.
+    type Pack = (&'static str, &'static str, &'static str, &'static str, &'static str, Option<&'static str>);
+    let packs: [Pack; 6] = [
         ("zh-cmn", "Mandarin Chinese", "zh", "main", "t3_zh_cmn.safetensors", None),
         (
             "es-mx-latam",
@@ -257,7 +259,7 @@ fn packs() -> Vec<Model> {
         ("pt-pt", "European Portuguese", "pt", "main", "t3_pt_pt.safetensors", None),
         ("hi", "Hindi", "hi", "82ca71273cc2a9ab19efdf8315f865c1a5af0ee7", "t3_hi.safetensors", None),
     ];
-    let pack = |(id, language, code, revision, t3, sha256): (&str, &str, &str, &str, &str, Option<&str>)| {
+    let pack = |(id, language, code, revision, t3, sha256): Pack| {
         let t3 = Candidate {
             repository: format!("ResembleAI/Chatterbox-Multilingual-{id}"),
             revision: revision.to_owned(),

@@ -206,7 +206,7 @@ impl Work<'_> {
             Ok(entries)
         };
         let outcomes: Vec<Result<Vec<FileEntry>, ModelsError>> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             workers.into_iter().map(|worker| worker.join().unwrap_or(Err(ModelsError::Crashed))).collect()
         });
         // Those that were stopped by the failure say so; the failure itself is what matters.
@@ -224,7 +224,7 @@ impl Work<'_> {
     /// One file, from this machine if it is there, else from the hub.
     fn obtain(&self, job: &Job<'_>) -> Result<FileEntry, ModelsError> {
         let Job { planned, path, .. } = job;
-        let sha256 = match self.from_here(job)? {
+        let sha256 = match self.found_here(job)? {
             Some(sha256) => sha256,
             None => fetch(self.hub, self.settings, planned, path, self.shared)?,
         };
@@ -239,7 +239,7 @@ impl Work<'_> {
     }
 
     /// The hash of a file that was linked or copied from this machine; `None` if there was none, or not the right one.
-    fn from_here(&self, job: &Job<'_>) -> Result<Option<String>, ModelsError> {
+    fn found_here(&self, job: &Job<'_>) -> Result<Option<String>, ModelsError> {
         let Job { planned, path, .. } = job;
         let size = planned.announced.size;
         if !job.linked && (planned.local.is_empty() || job.here == size) {
@@ -252,7 +252,7 @@ impl Work<'_> {
             match copy(source, path, size) {
                 Ok(()) => break,
                 Err(error) => {
-                    tracing::warn!(path = %source.display(), %error, "cannot copy; fetching instead")
+                    tracing::warn!(path = %source.display(), %error, "cannot copy; fetching instead");
                 }
             }
         }

@@ -8,9 +8,9 @@ use super::hub::HubSettings;
 use super::progress::Shared;
 
 /// The longest wait between two tries that is of our own choosing.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// The longest wait that the hub may ask for; beyond it, people are told instead.
-const LONGEST_ASKED: Duration = Duration::from_secs(600);
+const LONGEST_ASKED: Duration = Duration::from_mins(10);
 
 /// The tries for one file.
 pub(super) struct Tries<'a> {

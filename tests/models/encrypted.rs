@@ -45,7 +45,7 @@ fn encrypted_scene() -> (Scene, PathBuf) {
         hub.put(REPOSITORY, name, &bytes);
     }
     let mut scene = Scene::new();
-    scene.settings.endpoint = hub.url.clone();
+    scene.settings.endpoint.clone_from(&hub.url);
     scene.hub = hub;
     let file = scene.data.path().join("authority.pem");
     std::fs::write(&file, authority.pem()).unwrap();

@@ -276,7 +276,7 @@ fn serve(mut line: Box<dyn Line>, state: &Mutex<State>, scheme: &str, port: u16)
         }
         let (fault, pace) = (file.faults.pop_front(), file.pace);
         drop(known);
-        let sent = send(&mut line, &content, from.filter(|_| same), fault, pace);
+        let sent = send(&mut line, &content, from.filter(|_| same), fault.as_ref(), pace);
         return lock(state).log.push(Asked { sent, ..asked });
     }
     if !is_detour && let Some(Fault::Status(..)) = faults.front() {
@@ -302,7 +302,7 @@ fn serve(mut line: Box<dyn Line>, state: &Mutex<State>, scheme: &str, port: u16)
     let content = file.content.clone();
     let (fault, pace) = (file.faults.pop_front(), file.pace);
     drop(known);
-    let sent = send(&mut line, &content, from, fault, pace);
+    let sent = send(&mut line, &content, from, fault.as_ref(), pace);
     lock(state).log.push(Asked { sent, ..asked });
 }
 
@@ -311,10 +311,10 @@ fn send(
     line: &mut Box<dyn Line>,
     content: &[u8],
     from: Option<u64>,
-    fault: Option<Fault>,
+    fault: Option<&Fault>,
     pace: Duration,
 ) -> usize {
-    if let Some(Fault::Page(length)) = fault {
+    if let Some(&Fault::Page(length)) = fault {
         let page = "<html>sign in</html>".repeat(length / 20 + 1);
         answer(line, 200, "Content-Type: text/html\r\n", &page.as_bytes()[..length], "GET");
         return length;
@@ -328,7 +328,9 @@ fn send(
     }
     let mut body = content[first..].to_vec();
     if matches!(fault, Some(Fault::WrongBytes)) {
-        body.iter_mut().for_each(|byte| *byte = !*byte);
+        for byte in &mut body {
+            *byte = !*byte;
+        }
     }
     let status = match from {
         Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {first}-{}/{total}", total - 1),
@@ -339,7 +341,7 @@ fn send(
         return 0;
     }
     let end = match fault {
-        Some(Fault::BreakAfter(bytes) | Fault::StallAfter(bytes)) => bytes.min(body.len()),
+        Some(&(Fault::BreakAfter(bytes) | Fault::StallAfter(bytes))) => bytes.min(body.len()),
         _ => body.len(),
     };
     let mut sent = 0;

@@ -39,7 +39,7 @@ fn events(server: &Server, name: &str) -> Vec<(String, Value)> {
     for line in BufReader::new(answer.into_body().into_reader()).lines() {
         let line = line.unwrap();
         if let Some(name) = line.strip_prefix("event: ") {
-            event = name.to_owned();
+            name.clone_into(&mut event);
         } else if let Some(data) = line.strip_prefix("data: ") {
             found.push((event.clone(), serde_json::from_str(data).unwrap()));
         }

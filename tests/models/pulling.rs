@@ -86,7 +86,7 @@ fn a_server_that_does_not_do_parts_sends_the_whole_again() {
 fn a_busy_hub_is_asked_again_when_it_wishes() {
     let scene = Scene::new();
     let busy = Fault::Status(429, "Retry-After: 1\r\n");
-    scene.hub.head_faults(T3, &[busy.clone()]);
+    scene.hub.head_faults(T3, std::slice::from_ref(&busy));
     scene.hub.faults(S3GEN, &[busy, Fault::Status(503, ""), Fault::Status(500, "")]);
     let started = Instant::now();
     scene.pull_whole();

@@ -82,8 +82,11 @@ fn clips_that_hold_no_voice_are_refused_with_the_reason() {
     let encoder = tiny_clip_encoder("s3gen_meanflow_tiny");
     let error = encoder.voice(&clip()[..96_000], &ClipRules::turbo()).unwrap_err();
     assert_eq!(error.to_string(), "the reference clip lasts 4.0 s; it has to be longer than 5 s");
-    assert_eq!(encoder.voice(&[0.0; 240_000], &ClipRules::turbo()).unwrap_err(), ClipError::Silent);
-    assert_eq!(encoder.voice(&[f32::NAN; 24_000], &ClipRules::original()).unwrap_err(), ClipError::Unusable);
+    assert_eq!(encoder.voice(&vec![0.0; 240_000], &ClipRules::turbo()).unwrap_err(), ClipError::Silent);
+    assert_eq!(
+        encoder.voice(&vec![f32::NAN; 24_000], &ClipRules::original()).unwrap_err(),
+        ClipError::Unusable
+    );
     assert!(matches!(encoder.reference(&[]).unwrap_err(), ClipError::TooShort { .. }));
 }
 
@@ -107,7 +110,7 @@ fn a_recording_is_said_again_in_its_own_time() {
     let mel = s3gen.mel(&tokens, &target, &mut noise);
     assert_eq!(samples, s3gen.wave(mel, &mut noise).unwrap());
 
-    let mut convert = |source: &[f32], flow| {
+    let convert = |source: &[f32], flow| {
         convert(source, &tokenizer, &s3gen, &target, &mut Seeded::new(1), &mut |_| flow)
     };
     assert_eq!(convert(&source, ControlFlow::Break(())), Err(ConversionError::Cancelled));

@@ -1,7 +1,5 @@
 //! Checkpoints that torch.save wrote, in each shape in which models are published, against the values that they were given.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
 mod common;
 
 use chatterbox::weights::{WeightError, Weights};

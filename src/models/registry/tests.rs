@@ -15,7 +15,7 @@ fn refusal(entry: OwnModel) -> String {
     Registry::new(&[entry]).unwrap_err().to_string()
 }
 
-fn candidates<'a>(model: &'a Model, role: Role) -> Vec<(&'a str, &'a str)> {
+fn candidates(model: &Model, role: Role) -> Vec<(&str, &str)> {
     let wanted = model.files.iter().find(|wanted| wanted.role == role).unwrap();
     wanted.candidates.iter().map(|found| (found.repository.as_str(), found.name.as_str())).collect()
 }
@@ -68,7 +68,9 @@ fn the_published_models_are_those_of_the_family() {
 fn safetensors_stand_before_pickles() {
     let registry = Registry::new(&[]).unwrap();
     for wanted in registry.models().iter().flat_map(|model| &model.files) {
-        let is_pickle = |candidate: &Candidate| candidate.name.ends_with(".pt");
+        let is_pickle = |candidate: &Candidate| {
+            candidate.name.split_once('.').is_some_and(|(_, extension)| extension == "pt")
+        };
         let first_pickle = wanted.candidates.iter().position(is_pickle).unwrap_or(usize::MAX);
         let last_data = wanted.candidates.iter().rposition(|candidate| !is_pickle(candidate));
         assert!(last_data.is_none_or(|last| last < first_pickle), "{wanted:?}");

@@ -72,7 +72,9 @@ fn multiply(x: &[f32], weight: &[f32], y: &mut [f32], rows: usize) {
         }
     }
     if shares.len() == 1 {
-        shares.into_iter().for_each(|share| arch.dispatch(share));
+        for share in shares {
+            arch.dispatch(share);
+        }
     } else {
         shares.into_par_iter().for_each(|share| arch.dispatch(share));
     }

@@ -126,7 +126,7 @@ pub(crate) fn max_abs_error(found: &[f32], expected: &[f32]) -> f32 {
 pub(crate) fn tiny_config() -> ModelConfig {
     let mut config = ModelConfig::nano();
     config.t3 = T3Config { layers: 2, heads: 2, width: 32, positions: 1200, text_vocab: 320, ..config.t3 };
-    config.s3gen = tiny(config.s3gen);
+    config.s3gen = tiny(&config.s3gen);
     config.hift = HiftConfig { base_channels: 32, f0_predictor: F0Config { channels: 32 }, ..config.hift };
     config
 }
@@ -137,12 +137,12 @@ pub(crate) fn tiny_original_config() -> ModelConfig {
     let Backbone::Llama(llama) = config.t3.backbone else { panic!("the original is a Llama") };
     let llama = LlamaConfig { feed_forward: 64, aligned_heads: vec![(0, 1), (1, 0)], ..llama };
     config.t3 = T3Config { backbone: Backbone::Llama(llama), layers: 2, heads: 2, width: 32, ..config.t3 };
-    config.s3gen = tiny(config.s3gen);
+    config.s3gen = tiny(&config.s3gen);
     config.hift = tiny_config().hift;
     config
 }
 
-fn tiny(config: S3GenConfig) -> S3GenConfig {
+fn tiny(config: &S3GenConfig) -> S3GenConfig {
     S3GenConfig {
         encoder: EncoderConfig {
             width: 32,
@@ -153,7 +153,7 @@ fn tiny(config: S3GenConfig) -> S3GenConfig {
             lookahead: 3,
         },
         estimator: EstimatorConfig { channels: vec![32], heads: 4, head_width: 8, blocks: 2, mid_blocks: 2 },
-        ..config
+        ..config.clone()
     }
 }
 

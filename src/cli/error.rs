@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::jobs::{JobStatus, OpenError, StoreError};
+use crate::speech::catalog::UnknownModel;
 use crate::speech::direct::SpeakError;
 use crate::speech::model::ModelError;
 use crate::speech::request::DraftError;
-use crate::voices::UnknownVoice;
+use crate::voices::{LibraryError, UnknownVoice};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -39,6 +40,12 @@ pub enum CliError {
     Voice(UnknownVoice),
     #[error("{found:?} has the extension of no audio format that declaim writes")]
     Extension { found: PathBuf },
+    #[error(transparent)]
+    NoModel(#[from] UnknownModel),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error("the voice {voice} is needed by {jobs} unfinished jobs")]
+    VoiceInUse { voice: String, jobs: u64 },
     #[error("the model cannot be used")]
     Model(#[source] ModelError),
     #[error("interrupted")]
@@ -84,7 +91,8 @@ impl From<DraftError> for CliError {
     fn from(error: DraftError) -> Self {
         match error {
             // Its sentence without the name of a field that the command line does not have.
-            DraftError::Voice(unknown) => Self::Voice(unknown),
+            DraftError::Voice { source, .. } => Self::Voice(source),
+            DraftError::NoModel(unknown) | DraftError::Model(unknown) => Self::NoModel(unknown),
             other => Self::Draft(other),
         }
     }
@@ -108,11 +116,14 @@ impl CliError {
             Self::Extension { .. } => Some("end the name in .wav or .flac, or say --format"),
             Self::NoJobs(_) | Self::Open(_) => Some("say which directory with --data DIR"),
             Self::Unreachable { .. } => Some("is it running? the address is that of its ready line"),
+            Self::VoiceInUse { .. } => Some("cancel them with `declaim jobs cancel`, or wait for their end"),
             Self::Model(_) => Some("`declaim doctor` says which models and devices there are"),
             Self::App(_)
             | Self::Serve(_)
             | Self::Draft(_)
             | Self::Voice(_)
+            | Self::NoModel(_)
+            | Self::Library(_)
             | Self::Usage(_)
             | Self::Interrupted
             | Self::Speak(_)
@@ -141,6 +152,9 @@ impl CliError {
             | Self::Listen { .. }
             | Self::Serve(_)
             | Self::Model(_)
+            | Self::NoModel(_)
+            | Self::Library(_)
+            | Self::VoiceInUse { .. }
             | Self::Speak(_)
             | Self::NoJobs(_)
             | Self::UnknownJob(_)

@@ -47,7 +47,7 @@ enum Command {
     Serve(ServeArgs),
     /// Speak a text into a file, without a server.
     Say(say::SayArgs),
-    /// List the voices of a model.
+    /// List the voices, add clips to speak with, check, rename and remove them.
     Voices(voices::VoicesArgs),
     /// List, show and cancel jobs.
     Jobs(jobs::JobsArgs),

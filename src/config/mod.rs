@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub use layers::Unknown;
 pub use settings::{
-    AudioOutput, Format, GenerationDefaults, JobQueue, Limits, Model, Server, Settings, Text, TtsEngine,
+    AudioOutput, Format, GenerationDefaults, JobQueue, Limits, Model, Server, Settings, Text, TtsEngine, Voices,
     ranges,
 };
 

@@ -3,13 +3,24 @@
 //! Everything here works on mono `f32` samples in −1..1 and knows neither tensors nor threads, so that it builds in
 //! seconds, is tested with measured decibels, and serves the networks and the server alike.
 
+pub mod decode;
 mod dot;
 pub mod encode;
 pub mod fade;
+pub mod fbank;
 pub mod levels;
+pub mod loudness;
+pub mod mel;
+mod recording;
 pub mod resample;
+pub mod stft;
 pub mod stretch;
+pub mod trim;
 pub mod wav;
 
+pub use recording::Recording;
+
+#[cfg(test)]
+mod test_fixtures;
 #[cfg(test)]
 mod test_signals;

@@ -9,14 +9,7 @@ use std::path::Path;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
-/// A mono recording in memory.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recording {
-    /// Mono, −1..1.
-    pub samples: Vec<f32>,
-    /// Hz.
-    pub sample_rate: u32,
-}
+use crate::Recording;
 
 /// Why a wav file was not read or written.
 #[derive(Debug, thiserror::Error)]

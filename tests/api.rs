@@ -568,9 +568,7 @@ fn a_model_that_could_not_be_loaded_is_told_with_its_cause() {
     }
     let info = server.get("/api/model-info").json();
     assert_eq!(info["error"], "the weights are missing");
-    for answer in
-        [server.get("/healthz"), server.get("/api/voices"), server.post("/api/preview", &hello())]
-    {
+    for answer in [server.get("/healthz"), server.get("/api/voices"), server.post("/api/preview", &hello())] {
         assert_eq!(answer.status, 200, "what needs no loaded model works");
     }
 }
@@ -789,8 +787,10 @@ fn the_page_is_served_under_a_strict_policy_with_assets_that_may_be_kept() {
 
 #[test]
 fn stopping_sends_waiting_clients_away_with_the_way_to_their_result() {
-    let server =
-        Server::with(|settings| settings.server.shutdown = Duration::ZERO, humming(Duration::from_millis(20)));
+    let server = Server::with(
+        |settings| settings.server.shutdown = Duration::ZERO,
+        humming(Duration::from_millis(20)),
+    );
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| server.post("/tts", &json!({ "text": LONG })));
         let started = std::time::Instant::now();

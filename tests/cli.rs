@@ -205,7 +205,12 @@ fn a_clip_is_checked_added_spoken_with_renamed_and_removed() {
     let clip = clip.to_str().unwrap();
 
     let checked = run(data.path(), &["voices", "check", clip]);
-    assert!(out(&checked).starts_with("3.0 seconds of wav at 24000 Hz"), "{}{}", out(&checked), err(&checked));
+    assert!(
+        out(&checked).starts_with("3.0 seconds of wav at 24000 Hz"),
+        "{}{}",
+        out(&checked),
+        err(&checked)
+    );
     let report = run(data.path(), &["voices", "check", clip, "--json"]);
     let report: Value = serde_json::from_str(&out(&report)).unwrap();
     assert_eq!((&report["duration_sec"], &report["format"]), (&json!(3.0), &json!("wav")));
@@ -265,7 +270,11 @@ fn what_is_no_clip_is_refused_in_one_sentence() {
     for command in ["add", "check"] {
         let refused = run(data.path(), &["voices", command, "notes.wav"]);
         assert_eq!(refused.status.code(), Some(1), "{command}");
-        assert!(err(&refused).contains("the clip cannot be used: this is not a sound file"), "{}", err(&refused));
+        assert!(
+            err(&refused).contains("the clip cannot be used: this is not a sound file"),
+            "{}",
+            err(&refused)
+        );
         let missing = run(data.path(), &["voices", command, "missing.wav"]);
         assert!(err(&missing).contains("cannot read missing.wav"), "{}", err(&missing));
     }

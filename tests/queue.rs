@@ -16,19 +16,15 @@ use declaim::app::{App, AppError, AppSettings};
 use declaim::jobs::cleanup::{Cleaner, Swept};
 use declaim::jobs::worker::Worker;
 use declaim::jobs::{CancelOutcome, EnqueueError, Job, JobId, JobStatus, Jobs, Priority, QueueSettings};
+use declaim::speech::SpeechRequest;
 use declaim::speech::catalog::Offer;
 use declaim::speech::engine::{Engine, EngineSettings};
 use declaim::speech::model::ModelError;
-use declaim::speech::SpeechRequest;
 use puppet::{OnToken, Puppet, Record, TOKENS, request, sentence};
 
 const BOUND: Duration = Duration::from_secs(20);
 
-async fn open(
-    folder: &tempfile::TempDir,
-    queue: QueueSettings,
-    offers: Vec<Offer>,
-) -> Result<App, AppError> {
+async fn open(folder: &tempfile::TempDir, queue: QueueSettings, offers: Vec<Offer>) -> Result<App, AppError> {
     let (data_dir, engine) = (folder.path().to_owned(), EngineSettings::default());
     App::open(AppSettings { data_dir, queue, engine, catalog: puppet::catalog(offers) }).await
 }

@@ -91,7 +91,7 @@ impl From<DraftError> for CliError {
     fn from(error: DraftError) -> Self {
         match error {
             // Its sentence without the name of a field that the command line does not have.
-            DraftError::Voice { source, .. } => Self::Voice(source),
+            DraftError::Voice { unknown, .. } => Self::Voice(unknown),
             DraftError::NoModel(unknown) | DraftError::Model(unknown) => Self::NoModel(unknown),
             other => Self::Draft(other),
         }

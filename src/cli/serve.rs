@@ -101,7 +101,8 @@ async fn listen(settings: &Settings) -> Result<TcpListener, CliError> {
 async fn announce(engine: Engine, url: String) {
     let Ok(info) = engine.catalog().default_model() else { return };
     let mut states = engine.states();
-    let ready = states.wait_for(|states| matches!(states.of(&info.name).state, ModelState::Ready { .. })).await;
+    let ready =
+        states.wait_for(|states| matches!(states.of(&info.name).state, ModelState::Ready { .. })).await;
     if let Ok(states) = ready
         && let ModelState::Ready { loaded, .. } = states.of(&info.name).state
     {

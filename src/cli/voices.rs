@@ -91,7 +91,10 @@ fn catalog(place: &Place, settings: &Settings) -> Result<Catalog, CliError> {
     let catalog = Catalog::installed(settings, library(settings, &place.data_dir()?));
     // A command that finds the folder read-only still lists what is there.
     if let Err(error) = catalog.library().adopt(&catalog.own_voice_ids()) {
-        tracing::warn!(error = crate::jobs::with_causes(&error), "the folder of voices was not looked through");
+        tracing::warn!(
+            error = crate::jobs::with_causes(&error),
+            "the folder of voices was not looked through"
+        );
     }
     Ok(catalog)
 }

@@ -76,7 +76,9 @@ pub enum ApiError {
     Library(#[from] LibraryError),
     #[error("The voice {voice:?} is needed by {jobs} unfinished jobs; cancel them, or wait for their end.")]
     VoiceInUse { voice: String, jobs: u64 },
-    #[error("The body has no clip; send the file as multipart/form-data in a field called file, or as the body itself.")]
+    #[error(
+        "The body has no clip; send the file as multipart/form-data in a field called file, or as the body itself."
+    )]
     NoClip,
     #[error("The body is no readable multipart/form-data: {0}")]
     Multipart(String),

@@ -83,7 +83,11 @@ impl FromRequest<Context> for Fields {
 
 fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let found = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    if is_json(headers) { Ok(()) } else { Err(ApiError::NotJson { found: found.map(std::borrow::Cow::into_owned) }) }
+    if is_json(headers) {
+        Ok(())
+    } else {
+        Err(ApiError::NotJson { found: found.map(std::borrow::Cow::into_owned) })
+    }
 }
 
 /// Whether the headers announce a JSON body.

@@ -63,7 +63,8 @@ fn other_origin(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
     let origin = origin?;
     let authority = origin.split_once("://").map_or(origin, |(_scheme, authority)| authority);
     let is_ours = text(header::HOST).is_some_and(|host| host.eq_ignore_ascii_case(authority));
-    let is_allowed = allowed.iter().any(|name| without_port(name).eq_ignore_ascii_case(without_port(authority)));
+    let is_allowed =
+        allowed.iter().any(|name| without_port(name).eq_ignore_ascii_case(without_port(authority)));
     (!is_ours && !is_allowed).then(|| origin.to_owned())
 }
 

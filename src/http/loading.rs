@@ -13,10 +13,7 @@ use super::extract::Named;
 use crate::speech::engine::{ModelState, Unloading};
 
 /// 200 when the model is there already, else 202: it is loaded in the background, and `/api/model-info` tells how it goes.
-pub(super) async fn load(
-    State(context): State<Context>,
-    Named(model): Named,
-) -> Result<Response, ApiError> {
+pub(super) async fn load(State(context): State<Context>, Named(model): Named) -> Result<Response, ApiError> {
     let info = context.catalog().find(&model)?;
     if matches!(context.engine.status_of(&info.name).state, ModelState::Ready { .. }) {
         return Ok(Json(json!({ "model": info.name, "status": "ready" })).into_response());

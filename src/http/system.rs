@@ -33,8 +33,10 @@ pub(super) async fn model_info(State(context): State<Context>) -> Json<Value> {
     };
     let tags = info.map_or(&[][..], |info| &info.paralinguistic_tags);
     let all = catalog.all();
-    let models: Vec<Value> =
-        all.iter().map(|model| described(model, &states.of(&model.name), info.map(|info| &info.name))).collect();
+    let models: Vec<Value> = all
+        .iter()
+        .map(|model| described(model, &states.of(&model.name), info.map(|info| &info.name)))
+        .collect();
     let engine = context.engine.settings();
     Json(json!({
         "loaded": loaded.is_some(),

@@ -165,7 +165,8 @@ pub(super) async fn rename(
 ) -> Result<Json<Voice>, ApiError> {
     let name = fields.text("name")?.unwrap_or_default();
     let library = context.catalog().library().clone();
-    let renamed = spawn_blocking(move || library.rename(&id, &name)).await.map_err(|_panicked| ApiError::Bug)??;
+    let renamed =
+        spawn_blocking(move || library.rename(&id, &name)).await.map_err(|_panicked| ApiError::Bug)??;
     Ok(Json(Voice::of_clip(&context, &renamed, &request::model(None, context.catalog())?)))
 }
 
@@ -180,7 +181,8 @@ pub(super) async fn remove(
     if jobs > 0 {
         return Err(ApiError::VoiceInUse { voice, jobs });
     }
-    let removed = spawn_blocking(move || library.remove(&voice)).await.map_err(|_panicked| ApiError::Bug)??;
+    let removed =
+        spawn_blocking(move || library.remove(&voice)).await.map_err(|_panicked| ApiError::Bug)??;
     Ok(Json(json!({ "message": format!("Voice {} removed", removed.id) })))
 }
 

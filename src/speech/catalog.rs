@@ -9,7 +9,6 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::model::{ModelError, ModelInfo, SpeechModel, VoiceInfo};
 use super::tone::{self, ToneSettings};
-use super::chatterbox;
 use crate::config::Settings;
 use crate::voices::{Clip, Library};
 
@@ -44,7 +43,7 @@ impl fmt::Debug for Offer {
 
 /// Every model of this installation, best first. Test models are offered only where one of them is configured.
 pub fn offers(settings: &Settings, library: &Library) -> Vec<Offer> {
-    let mut offers = chatterbox::offers(&settings.tts_engine.device);
+    let mut offers = super::chatterbox::offers(&settings.tts_engine.device);
     if tone::NAMES.contains(&settings.model.name.as_str()) {
         offers.extend(tone::offers(ToneSettings::from_env(), library));
     }
@@ -208,7 +207,10 @@ mod tests {
         let clip = catalog.library().add(upload, &catalog.own_voice_ids()).unwrap().clip;
         assert!(has("tone-low") && !has("tone"));
         assert_eq!(catalog.models_for(&clip), ["tone-low"]);
-        assert_eq!(catalog.find("tone").unwrap().why_not(&clip).unwrap(), "the model tone has fixed voices only");
+        assert_eq!(
+            catalog.find("tone").unwrap().why_not(&clip).unwrap(),
+            "the model tone has fixed voices only"
+        );
     }
 
     #[test]

@@ -110,10 +110,9 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let mut heard = Vec::new();
         let out = tempfile::tempfile().unwrap();
-        let spoken =
-            speak(model.as_mut(), &info, &request, scratch.path(), out, cancel, &mut |progress| {
-                heard.push(progress);
-            });
+        let spoken = speak(model.as_mut(), &info, &request, scratch.path(), out, cancel, &mut |progress| {
+            heard.push(progress);
+        });
         (spoken, heard)
     }
 

@@ -51,11 +51,11 @@ pub enum DraftError {
     #[error("{field} must be {expected}, found {found}; leave it out for the default")]
     Field { field: &'static str, expected: String, found: String },
     #[error("model: {0}")]
-    Model(#[source] UnknownModel),
+    Model(UnknownModel),
     #[error("{0}")]
-    NoModel(#[source] UnknownModel),
-    #[error("{field}: {source}")]
-    Voice { field: &'static str, source: UnknownVoice },
+    NoModel(UnknownModel),
+    #[error("{field}: {unknown}")]
+    Voice { field: &'static str, unknown: UnknownVoice },
     #[error("{field}: {reason}{}", also_named(models))]
     VoiceForOthers { field: &'static str, reason: String, models: Vec<String> },
     #[error("voice_mode \"clone\" needs reference_audio_filename, the file name of a voice that was added.")]
@@ -173,9 +173,9 @@ fn wanted_voice(
 ) -> Result<String, DraftError> {
     const FIELD: &str = "predefined_voice_id";
     let wanted = wanted.unwrap_or_default();
-    let voice = voice_id(wanted, model).map_err(|source| match catalog.library().find(wanted) {
+    let voice = voice_id(wanted, model).map_err(|unknown| match catalog.library().find(wanted) {
         Ok(clip) => other_models(FIELD, &clip, model, catalog),
-        Err(_) => DraftError::Voice { field: FIELD, source },
+        Err(_) => DraftError::Voice { field: FIELD, unknown },
     })?;
     // An alias of the default voice led to the model's own; the configured one goes before it.
     let is_alias = voices::is_default(wanted) && voice == model.default_voice;
@@ -189,12 +189,10 @@ fn wanted_clip(wanted: &str, model: &ModelInfo, catalog: &Catalog) -> Result<Str
     }
     if model.cloning.is_none() {
         let models = catalog.library().find(wanted).map(|clip| catalog.models_for(&clip));
-        return Err(DraftError::NoCloning {
-            model: model.name.clone(),
-            models: models.unwrap_or_default(),
-        });
+        return Err(DraftError::NoCloning { model: model.name.clone(), models: models.unwrap_or_default() });
     }
-    let clip = catalog.library().find(wanted).map_err(|source| DraftError::Voice { field: FIELD, source })?;
+    let clip =
+        catalog.library().find(wanted).map_err(|unknown| DraftError::Voice { field: FIELD, unknown })?;
     match model.why_not(&clip) {
         None => Ok(clip.id.clone()),
         Some(_) => Err(other_models(FIELD, &clip, model, catalog)),
@@ -302,8 +300,8 @@ mod tests {
     use crate::speech::catalog::Offer;
     use crate::speech::model::{ModelError, VoiceInfo, VoiceKind};
     use crate::speech::tone;
-    use crate::voices::testing::{library, upload, wav};
     use crate::voices::Library;
+    use crate::voices::testing::{library, upload, wav};
 
     fn model() -> ModelInfo {
         let voice = |id: &str, name: &str| VoiceInfo {
@@ -394,10 +392,7 @@ mod tests {
             assert_eq!(check(wanted).unwrap().model.as_deref(), Some(expected), "{wanted:?}");
         }
         let refused = check(Some("choir")).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "model: there is no model \"choir\"; the models are test, other"
-        );
+        assert_eq!(refused.to_string(), "model: there is no model \"choir\"; the models are test, other");
         let (_folder, library) = self::library();
         let nothing = draft().check(&Settings::default(), &catalog_of(Vec::new(), library));
         assert!(matches!(nothing, Err(DraftError::NoModel(_))), "{nothing:?}");

@@ -124,7 +124,8 @@ impl Tone {
         let computed = library
             .computed(&clip, "tone-low.pitch", || Ok(pitch_of(&clip).to_le_bytes().to_vec()))
             .map_err(failed)?;
-        let bytes = computed.first_chunk().ok_or_else(|| failed("its computed voice is cut off".to_owned()))?;
+        let bytes =
+            computed.first_chunk().ok_or_else(|| failed("its computed voice is cut off".to_owned()))?;
         Ok(f32::from_le_bytes(*bytes))
     }
 }

@@ -17,14 +17,15 @@ const NAMELESS: &str = "clip";
 
 /// Names that Windows keeps for devices, with any extension.
 const RESERVED: [&str; 22] = [
-    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1",
-    "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
+    "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
 /// A name for people: composed (NFC), blanks made one, what is invisible or turns the writing round left out. `None` when
 /// nothing is left, or more than [`MAX_NAME`] characters are.
 pub fn display(text: &str) -> Option<String> {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let visible: String = text
         .nfc()
         .map(|c| if c.is_whitespace() { ' ' } else { c })
@@ -78,7 +79,8 @@ pub fn unique(id: &str, is_taken: impl Fn(&str) -> bool) -> String {
 /// What two spellings of one name have in common.
 pub(super) fn key(name: &str) -> String {
     let letters = name.nfc().flat_map(char::to_lowercase).nfc();
-    let key: String = letters.map(|c| if matches!(c, '_' | '-') || c.is_whitespace() { ' ' } else { c }).collect();
+    let key: String =
+        letters.map(|c| if matches!(c, '_' | '-') || c.is_whitespace() { ' ' } else { c }).collect();
     key.trim().to_owned()
 }
 

@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_record_without_its_clip_and_a_broken_one_are_left_out() {
-        let files = [("a.json", "{"), ("readme.txt", "")].map(|(n, b)| (Cow::from(n), Cow::from(b.as_bytes())));
+        let files =
+            [("a.json", "{"), ("readme.txt", "")].map(|(n, b)| (Cow::from(n), Cow::from(b.as_bytes())));
         assert!(clips_of(&files).is_empty());
     }
 

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use crate::server::{Offers, PATIENCE, Server, humming};
 use declaim::speech::catalog::Offer;
 use declaim::speech::model::{ModelError, ModelInfo};
 use declaim::speech::tone;
 use serde_json::{Value, json};
-use crate::server::{Offers, PATIENCE, Server, humming};
 
 /// A job of some seconds on the slow server, so that it is caught while it runs.
 const LONG: &str = "This sentence is long enough to be caught while it is being spoken by a slow model.";
@@ -108,10 +108,8 @@ fn a_job_whose_model_cannot_be_loaded_waits_and_says_why_while_others_pass() {
 
 #[test]
 fn over_the_memory_budget_the_other_model_makes_room_and_says_so() {
-    let server = Server::with(
-        |settings| settings.model.memory_bytes = Some(1 << 20),
-        humming(Duration::ZERO),
-    );
+    let server =
+        Server::with(|settings| settings.model.memory_bytes = Some(1 << 20), humming(Duration::ZERO));
     wait_for_state(&server, "tone", "ready");
     assert_eq!(server.get("/api/model-info").json()["memory_budget_mb"], 1);
     assert_eq!(server.post("/tts", &json!({ "text": "Hi", "model": "tone-low" })).status, 200);
@@ -201,8 +199,7 @@ fn pages_of_other_sites_can_neither_unload_nor_load() {
 
 #[test]
 fn a_server_whose_configured_model_is_not_there_runs_and_says_what_there_is() {
-    let server =
-        Server::with(|settings| settings.model.name = "choir".to_owned(), humming(Duration::ZERO));
+    let server = Server::with(|settings| settings.model.name = "choir".to_owned(), humming(Duration::ZERO));
     let cause = "there is no model \"choir\"; the models are tone, tone-low";
     let info = server.get("/api/model-info").json();
     assert_eq!((&info["state"], &info["error"]), (&json!("failed"), &json!(cause)));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use crate::server::{Answer, Server, humming};
+use serde_json::{Value, json};
 
 /// 16-bit mono at 24 kHz: a tone that swells and fades like speech.
 fn wav(seconds: f64, pitch: f64) -> Vec<u8> {
@@ -39,7 +39,8 @@ fn form(server: &Server, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> A
 }
 
 fn add(server: &Server, name: &str, bytes: &[u8]) -> Value {
-    let answer = form(server, "/api/voices", &[("name", None, name.as_bytes()), ("file", Some("x.wav"), bytes)]);
+    let answer =
+        form(server, "/api/voices", &[("name", None, name.as_bytes()), ("file", Some("x.wav"), bytes)]);
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer.json()
 }
@@ -55,7 +56,10 @@ fn a_clip_that_is_added_can_be_spoken_with_by_the_models_that_clone() {
     let added = add(&server, "Émilie", &wav(2.5, 220.0));
     assert_eq!((&added["id"], &added["name"]), (&json!("émilie"), &json!("Émilie")));
     assert_eq!((&added["kind"], &added["language"]), (&json!("uploaded"), &json!("en")));
-    assert_eq!((&added["clip"]["duration_sec"], &added["clip"]["sample_rate"]), (&json!(2.5), &json!(24_000)));
+    assert_eq!(
+        (&added["clip"]["duration_sec"], &added["clip"]["sample_rate"]),
+        (&json!(2.5), &json!(24_000))
+    );
     assert_eq!(
         added["models"],
         json!([
@@ -86,11 +90,27 @@ fn a_model_that_cannot_use_a_voice_says_so_and_which_can() {
     add(&server, "Emily", &wav(2.0, 220.0));
     add(&server, "Short", &wav(1.2, 220.0));
     for (fields, status, expected) in [
-        (json!({ "predefined_voice_id": "emily.wav" }), 400, "the model tone has fixed voices only; for this voice, send model tone-low."),
-        (json!({ "voice_mode": "clone", "reference_audio_filename": "emily.wav" }), 400, "the model tone has fixed voices only. Send voice_mode \"predefined\"; for this voice, send model tone-low."),
-        (json!({ "model": "tone-low", "predefined_voice_id": "short" }), 400, "needs a clip of at least 1.5 seconds, this one has 1.2."),
+        (
+            json!({ "predefined_voice_id": "emily.wav" }),
+            400,
+            "the model tone has fixed voices only; for this voice, send model tone-low.",
+        ),
+        (
+            json!({ "voice_mode": "clone", "reference_audio_filename": "emily.wav" }),
+            400,
+            "the model tone has fixed voices only. Send voice_mode \"predefined\"; for this voice, send model tone-low.",
+        ),
+        (
+            json!({ "model": "tone-low", "predefined_voice_id": "short" }),
+            400,
+            "needs a clip of at least 1.5 seconds, this one has 1.2.",
+        ),
         (json!({ "model": "tone-low", "voice_mode": "clone" }), 400, "needs reference_audio_filename"),
-        (json!({ "model": "tone-low", "voice_mode": "clone", "reference_audio_filename": "../emily.wav" }), 404, "there is no voice \"../emily.wav\"; the available voices are emily, short"),
+        (
+            json!({ "model": "tone-low", "voice_mode": "clone", "reference_audio_filename": "../emily.wav" }),
+            404,
+            "there is no voice \"../emily.wav\"; the available voices are emily, short",
+        ),
     ] {
         let mut body = json!({ "text": "Hello" });
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -129,7 +149,11 @@ fn what_is_no_usable_clip_is_refused_with_the_reason_and_leaves_nothing() {
     );
     let post = |bytes: &[u8]| server.post_raw("/api/voices?name=Emily", None, bytes);
     for (bytes, status, expected) in [
-        (b"a text that calls itself a wav".to_vec(), 422, "the clip cannot be used: this is not a sound file"),
+        (
+            b"a text that calls itself a wav".to_vec(),
+            422,
+            "the clip cannot be used: this is not a sound file",
+        ),
         (wav(0.5, 220.0), 422, "it is 0.5 seconds long, and at least 1 are needed"),
         (wav(4.0, 220.0), 422, "it is longer than 3 seconds, which is the limit (voices.max_clip_sec)"),
         (vec![0; (1 << 20) + 1], 413, "it is larger than 1 MB, which is the limit (voices.max_clip_mb)"),

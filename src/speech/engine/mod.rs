@@ -104,12 +104,8 @@ impl Engine {
         let stop = Cancel::default();
         let (worker, states) = Thread::new(catalog.clone(), settings, inbox, stop.clone());
         let handle = std::thread::Builder::new().name("models".to_owned()).spawn(move || worker.run())?;
-        let thread = EngineThread {
-            orders: Mutex::new(Some(orders)),
-            states,
-            stop,
-            handle: Mutex::new(Some(handle)),
-        };
+        let thread =
+            EngineThread { orders: Mutex::new(Some(orders)), states, stop, handle: Mutex::new(Some(handle)) };
         Ok(Self { thread: Arc::new(thread), catalog, settings })
     }
 

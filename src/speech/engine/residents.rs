@@ -42,7 +42,9 @@ struct Failure {
 /// Why a model is not there after all.
 pub(super) enum Missing {
     /// It fits only without this one, which is in use.
-    Waits { on: String },
+    Waits {
+        on: String,
+    },
     Failed(LeaseError),
 }
 
@@ -216,7 +218,7 @@ impl Residents {
 
     fn load_and_hold(&mut self, name: &str) -> Result<(), Missing> {
         let started = Instant::now();
-        let loaded = catch_unwind(AssertUnwindSafe(|| {
+        let loaded = catch_unwind(AssertUnwindSafe(|| -> Result<_, ModelError> {
             let model = self.catalog.load(name)?;
             let loaded = model.loaded();
             Ok((model, loaded))

@@ -212,13 +212,11 @@ async fn a_model_in_use_is_finished_with_before_one_that_does_not_fit_beside_it_
     });
     let waits = tokio::time::timeout(BOUND, async {
         let mut states = engine.states();
-        let waiting = |states: &States| matches!(&states.of("b").state, ModelState::Unloaded { why: Some(_) });
+        let waiting =
+            |states: &States| matches!(&states.of("b").state, ModelState::Unloaded { why: Some(_) });
         states.wait_for(waiting).await.unwrap().of("b").state
     });
-    assert_eq!(
-        why(waits.await.unwrap()),
-        "it waits until a is no longer in use: both do not fit in memory"
-    );
+    assert_eq!(why(waits.await.unwrap()), "it waits until a is no longer in use: both do not fit in memory");
     assert!(!lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().is_empty());
     assert!(!wish.is_finished());
     drop(lease);

@@ -154,7 +154,9 @@ impl Thread {
     fn preload(&mut self) {
         let Some(model) = self.preload.clone() else { return };
         match self.residents.ensure(&model, false) {
-            Ok(()) | Err(Missing::Failed(LeaseError::Unknown(_) | LeaseError::Stopped)) => self.preload = None,
+            Ok(()) | Err(Missing::Failed(LeaseError::Unknown(_) | LeaseError::Stopped)) => {
+                self.preload = None
+            }
             // When the appointment comes, or the other model is free.
             Err(Missing::Failed(LeaseError::NotNow { .. }) | Missing::Waits { .. }) => {}
         }

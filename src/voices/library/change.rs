@@ -148,11 +148,14 @@ impl Library {
         let mut strays = Vec::new();
         let known: Vec<String> = self.clips().iter().map(|clip| clip.file_name.clone()).collect();
         for path in files::entries(&self.shared.folder)? {
-            let Some(file_name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
+            let Some(file_name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+                continue;
+            };
             let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
             if file_name.ends_with(files::PART) {
                 files::remove_file(&path)?;
-            } else if extension == "json" && record::read(&path).is_some_and(|clip| !record::is_there(&clip)) {
+            } else if extension == "json" && record::read(&path).is_some_and(|clip| !record::is_there(&clip))
+            {
                 files::remove_file(&path)?;
             } else if name::is_audio_extension(extension) && !known.contains(&file_name) {
                 strays.push((path, file_name));
@@ -212,7 +215,9 @@ fn checked_language(language: Option<String>) -> Result<String, LibraryError> {
         return Ok("en".to_owned());
     };
     let is_code = (2..=16).contains(&code.len())
-        && code.split('-').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        && code
+            .split('-')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     if is_code { Ok(code) } else { Err(LibraryError::Language(code)) }
 }
 

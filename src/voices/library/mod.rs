@@ -59,11 +59,17 @@ pub enum LibraryError {
     #[error("{limit} voices were added, which is the limit; remove one, or raise voices.max_voices")]
     Full { limit: usize },
     #[error("the clip cannot be used: {0}")]
-    Clip(#[from] ClipError),
+    Clip(ClipError),
     #[error("the voice library cannot be read or written")]
     File(#[from] FileError),
     #[error("the record of a voice cannot be written")]
     Record(#[from] serde_json::Error),
+}
+
+impl From<ClipError> for LibraryError {
+    fn from(error: ClipError) -> Self {
+        Self::Clip(error)
+    }
 }
 
 /// The library. Clones share it.

@@ -1,4 +1,5 @@
-//! Sound without neural nets: reading, resampling, time stretch, levels, fades and encoding.
+//! Sound without neural nets: decoding, resampling, the features that networks hear, levels and loudness, the quality of a
+//! clip, time stretch, fades and encoding.
 //!
 //! Everything here works on mono `f32` samples in −1..1 and knows neither tensors nor threads, so that it builds in
 //! seconds, is tested with measured decibels, and serves the networks and the server alike.
@@ -11,6 +12,7 @@ pub mod fbank;
 pub mod levels;
 pub mod loudness;
 pub mod mel;
+pub mod quality;
 mod recording;
 pub mod resample;
 pub mod stft;

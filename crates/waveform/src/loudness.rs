@@ -33,7 +33,9 @@ pub fn gain_to(target: f64, samples: &[f32], sample_rate: u32) -> Option<f32> {
 /// Brings the sound to `target` LUFS; leaves one without loudness as it is.
 pub fn normalise(samples: &mut [f32], sample_rate: u32, target: f64) {
     if let Some(gain) = gain_to(target, samples, sample_rate) {
-        samples.iter_mut().for_each(|sample| *sample *= gain);
+        for sample in samples {
+            *sample *= gain;
+        }
     }
 }
 

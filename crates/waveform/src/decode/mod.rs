@@ -46,7 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bytes: 64 << 20,
-            duration: Duration::from_secs(600),
+            duration: Duration::from_mins(10),
             channels: 8,
             lowest_rate: 8_000,
             highest_rate: 192_000,

@@ -31,7 +31,7 @@ impl OpusStream {
         let short = if version == 0 { u16::from_be_bytes } else { u16::from_le_bytes };
         let gain = short([gain_0, gain_1]).cast_signed();
         let decoder = OpusMSDecoder::new(Self::RATE.cast_signed(), usize::from(channels), family)
-            .map_err(|_| SymphoniaError::Unsupported("opus: this arrangement of channels"))?;
+            .map_err(|error| as_symphonias(&error))?;
         // Decibels in steps of 1/256.
         let gain = from_decibels(f32::from(gain) / 256.0);
         Ok(Self { decoder, gain, skip: usize::from(short([skip_0, skip_1])) })
@@ -51,13 +51,26 @@ impl OpusStream {
         }
         interleaved.resize(MAX_PACKET_SAMPLES * channels, 0.0);
         let decoded = self.decoder.decode(&packet.data, MAX_PACKET_SAMPLES, interleaved);
-        let frames = decoded.map_err(|_| SymphoniaError::DecodeError("opus: a damaged packet"))?;
+        let frames = decoded.map_err(|error| as_symphonias(&error))?;
         let start = self.skip.min(frames);
         self.skip -= start;
         let end = frames.saturating_sub(packet.trim_end.get() as usize).max(start);
         interleaved.truncate(end * channels);
         interleaved.drain(..start * channels);
-        interleaved.iter_mut().for_each(|sample| *sample *= self.gain);
+        for sample in interleaved {
+            *sample *= self.gain;
+        }
         Ok(channels)
+    }
+}
+
+fn as_symphonias(error: &opus_pure::Error) -> SymphoniaError {
+    match error {
+        opus_pure::Error::InvalidArgument(reason) => SymphoniaError::Unsupported(reason),
+        opus_pure::Error::InvalidPacket(reason) | opus_pure::Error::Internal(reason) => {
+            SymphoniaError::DecodeError(reason)
+        }
+        // The others are of ogg files and of buffers that are too small, which neither are here.
+        _ => SymphoniaError::DecodeError("opus: damaged"),
     }
 }

@@ -7,7 +7,7 @@ use super::Mel;
 
 /// Filters from bins of a spectrum to mel bands. Each touches few bins, so only those are kept.
 #[derive(Clone, Debug)]
-pub struct Filterbank {
+pub(super) struct Filterbank {
     bins: usize,
     filters: Vec<Filter>,
 }
@@ -20,7 +20,7 @@ struct Filter {
 
 impl Filterbank {
     /// `bands` filters between 0 Hz and `highest` Hz over the `fft_length / 2 + 1` bins of a spectrum.
-    pub fn slaney(sample_rate: u32, fft_length: usize, bands: usize, highest: f64) -> Self {
+    pub(super) fn slaney(sample_rate: u32, fft_length: usize, bands: usize, highest: f64) -> Self {
         let bins = fft_length / 2 + 1;
         let step = to_mel(highest) / (bands + 1) as f64;
         let corners: Vec<f64> = (0..bands + 2).map(|band| to_hertz(band as f64 * step)).collect();
@@ -33,13 +33,13 @@ impl Filterbank {
                 let height = ((hertz - low) / (middle - low)).min((high - hertz) / (high - middle)).max(0.0);
                 (f64::from(height as f32) * area) as f32
             });
-            Filter::without_zeros(weights.collect())
+            Filter::without_zeros(&weights.collect::<Vec<f32>>())
         };
         Self { bins, filters: corners.windows(3).map(triangle).collect() }
     }
 
     /// `spectra` row-major `[frames, fft_length / 2 + 1]` to `[frames, bands]`.
-    pub fn apply(&self, spectra: &[f32]) -> Mel {
+    pub(super) fn apply(&self, spectra: &[f32]) -> Mel {
         let values: Vec<f32> = spectra
             .chunks_exact(self.bins)
             .flat_map(|row| self.filters.iter().map(|filter| filter.apply(row)))
@@ -50,7 +50,7 @@ impl Filterbank {
 }
 
 impl Filter {
-    fn without_zeros(weights: Vec<f32>) -> Self {
+    fn without_zeros(weights: &[f32]) -> Self {
         let first_bin = weights.iter().take_while(|weight| **weight == 0.0).count();
         let width = weights[first_bin..].iter().take_while(|weight| **weight != 0.0).count();
         Self { first_bin, weights: weights[first_bin..first_bin + width].to_vec() }

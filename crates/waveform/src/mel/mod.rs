@@ -6,9 +6,9 @@
 
 mod filterbank;
 
-pub use filterbank::Filterbank;
+use filterbank::Filterbank;
 
-use crate::stft::{Spectrogram, Stft};
+use crate::stft::{Complex32, Spectrogram, Stft};
 use crate::trim;
 
 /// A feature of a sound: `frames` rows in time of `bins` values each.
@@ -76,7 +76,7 @@ pub fn prompt_mel(samples: &[f32]) -> Mel {
 }
 
 fn of_power(spectrogram: &Spectrogram, filters: &Filterbank) -> Mel {
-    let power: Vec<f32> = spectrogram.values.iter().map(|value| value.norm_sqr()).collect();
+    let power: Vec<f32> = spectrogram.values.iter().map(Complex32::norm_sqr).collect();
     filters.apply(&power)
 }
 

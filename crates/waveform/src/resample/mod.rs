@@ -1,8 +1,8 @@
 //! Band-limited change of the sample rate: a polyphase windowed sinc, streaming, without delay.
 //!
 //! Rates are whole numbers, so the filter has finitely many phases and every output sample is one dot product with exact
-//! coefficients; no FFT block size leaks into the interface. Only rates with more than [`MOST_PHASES`] phases (44,101 Hz to
-//! 24 kHz) interpolate between two of them. (J. O. Smith, "Digital Audio Resampling".)
+//! coefficients; no FFT block size leaks into the interface. Only rates with more than 1,024 phases (44,101 Hz to 24 kHz)
+//! interpolate between two of them. (J. O. Smith, "Digital Audio Resampling".)
 //!
 //! The filter's bands are those of soxr's "HQ", which the reference resamples with: flat to 91.4 % of the lower Nyquist
 //! frequency, nothing from there on, 126 dB of attenuation (20 bits and one).

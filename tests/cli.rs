@@ -245,7 +245,7 @@ fn a_clip_is_checked_added_spoken_with_renamed_and_removed() {
 fn a_voice_stays_while_a_job_of_the_directory_needs_it_and_a_running_server_sees_changes() {
     let data = tempfile::tempdir().unwrap();
     let clip = data.path().join("clip.wav");
-    write_clip(&clip, 2, 220.0);
+    write_clip(&clip, 3, 220.0);
     let server = Server::start(data.path(), |command| {
         command.env("DECLAIM_TONE_MS_PER_TOKEN", "20");
     });

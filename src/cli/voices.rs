@@ -138,8 +138,8 @@ fn add(place: &Place, file: &Path, upload: Upload) -> Result<(), CliError> {
     let Added { clip, is_new } = catalog.library().add(upload, &catalog.own_voice_ids())?;
     let done = if is_new { "added" } else { "was there already" };
     say_line(&format!("{} ({}), {:.1} seconds, {done}", clip.id, clip.name, clip.seconds));
-    for remark in &clip.quality.remarks {
-        tell(&format!("note: {remark}"));
+    for advice in clip.quality.advice(clip.seconds, &clip::NEEDS) {
+        tell(&format!("note: {advice}"));
     }
     if catalog.models_for(&clip).is_empty() {
         tell("note: none of the installed models can speak with it");
@@ -164,7 +164,20 @@ fn check(place: &Place, file: &Path, json: bool) -> Result<(), CliError> {
     let settings = place.settings(Vec::new())?;
     let limits = library(&settings, &place.data_dir()?).limits();
     let info = clip::inspect(&read(file, limits.max_clip_bytes)?, &limits).map_err(LibraryError::from)?;
-    print_check(&info, json);
+    let advice: Vec<String> =
+        info.quality.advice(info.seconds, &clip::NEEDS).iter().map(ToString::to_string).collect();
+    if json {
+        let report = json!({
+            "duration_sec": info.seconds,
+            "sample_rate": info.sample_rate,
+            "format": info.extension,
+            "quality": info.quality,
+            "advice": advice,
+        });
+        say_line(&serde_json::to_string_pretty(&report).unwrap_or_default());
+    } else {
+        print_check(&info, &advice);
+    }
     Ok(())
 }
 
@@ -191,21 +204,23 @@ fn jobs_needing(settings: &Settings, data_dir: &Path, voice: &str) -> Result<u64
     })
 }
 
-fn print_check(info: &ClipInfo, json: bool) {
-    if json {
-        let report = json!({
-            "duration_sec": info.seconds,
-            "sample_rate": info.sample_rate,
-            "format": info.extension,
-            "quality": info.quality,
-        });
-        return say_line(&serde_json::to_string_pretty(&report).unwrap_or_default());
+fn print_check(info: &ClipInfo, advice: &[String]) {
+    let ClipInfo { seconds, sample_rate, extension, quality } = info;
+    say_line(&format!("{seconds:.1} seconds of {extension} at {sample_rate} Hz"));
+    say_line(&format!("peak             {:6.1} dB", quality.peak_db));
+    if let Some(loudness) = quality.loudness_lufs {
+        say_line(&format!("loudness         {loudness:6.1} LUFS"));
     }
-    say_line(&format!("{:.1} seconds of {} at {} Hz", info.seconds, info.extension, info.sample_rate));
-    if info.quality.remarks.is_empty() {
-        say_line("nothing to complain about");
+    if let Some(decibels) = quality.signal_to_noise_db {
+        say_line(&format!("speech over noise {decibels:5.1} dB"));
     }
-    for remark in &info.quality.remarks {
-        say_line(&format!("- {remark}"));
+    say_line(&format!("silence          {:6.1} %", quality.silence * 100.0));
+    say_line(&format!("overdriven       {:6.2} %", quality.clipped * 100.0));
+    say_line(&format!("bandwidth        {:6.1} kHz", quality.bandwidth_hz / 1000.0));
+    if advice.is_empty() {
+        say_line("A good clip.");
+    }
+    for sentence in advice {
+        say_line(sentence);
     }
 }

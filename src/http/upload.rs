@@ -58,7 +58,7 @@ pub(super) async fn add_several(
     let _permit = context.uploading.acquire().await.map_err(|_closed| ApiError::Bug)?;
     let mut form = form.map_err(|rejection| ApiError::Multipart(rejection.body_text()))?;
     let (mut uploaded, mut errors) = (Vec::new(), Vec::new());
-    while let Some(mut field) = form.next_field().await.map_err(unreadable)? {
+    while let Some(mut field) = form.next_field().await.map_err(|error| unreadable(&error))? {
         let Some(file_name) = field.file_name().map(str::to_owned) else { continue };
         let added = match field_bytes(&mut field, clip_limit(&context)).await {
             Ok(bytes) => {
@@ -95,7 +95,7 @@ async fn from_form(context: &Context, request: Request) -> Result<Upload, ApiErr
     let mut form = form.map_err(|rejection| ApiError::Multipart(rejection.body_text()))?;
     let mut upload = Upload::default();
     let mut has_clip = false;
-    while let Some(mut field) = form.next_field().await.map_err(unreadable)? {
+    while let Some(mut field) = form.next_field().await.map_err(|error| unreadable(&error))? {
         let name = field.name().unwrap_or_default().to_owned();
         match name.as_str() {
             "file" => {
@@ -131,7 +131,7 @@ async fn whole(context: &Context, mut body: Body) -> Result<Vec<u8>, ApiError> {
 
 async fn field_bytes(field: &mut Field<'_>, most: u64) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(unreadable)? {
+    while let Some(chunk) = field.chunk().await.map_err(|error| unreadable(&error))? {
         append(&mut bytes, &chunk, most)?;
     }
     Ok(bytes)
@@ -152,6 +152,6 @@ fn append(bytes: &mut Vec<u8>, more: &[u8], most: u64) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn unreadable(error: MultipartError) -> ApiError {
+fn unreadable(error: &MultipartError) -> ApiError {
     ApiError::Multipart(error.body_text())
 }

@@ -30,18 +30,21 @@ pub(super) struct Voice {
     default: bool,
     /// Whether the model that was asked about, else the default one, can speak with it.
     usable: bool,
-    models: Vec<Usable>,
+    models: Vec<ForModel>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clip: Option<ClipFacts>,
 }
 
 /// Whether one model can speak with a voice.
 #[derive(Debug, Serialize)]
-struct Usable {
+struct ForModel {
     name: String,
     usable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     why_not: Option<String>,
+    /// What would make a better voice of the clip, for this model; each in a sentence.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    advice: Vec<String>,
 }
 
 /// What is known of a clip beside its voice.
@@ -64,7 +67,8 @@ impl Voice {
         let models = context.catalog().all();
         let usable = |other: &ModelInfo| {
             let why_not = other.why_not(clip);
-            Usable { name: other.name.clone(), usable: why_not.is_none(), why_not }
+            let advice = if why_not.is_none() { other.advice(clip) } else { Vec::new() };
+            ForModel { name: other.name.clone(), usable: why_not.is_none(), why_not, advice }
         };
         Self {
             info: clip.into(),
@@ -89,10 +93,11 @@ impl Voice {
         let has = |other: &ModelInfo| own_voices(other).any(|own| own.id == info.id);
         let owners: Vec<&str> =
             models.iter().filter(|other| has(other)).map(|other| other.name.as_str()).collect();
-        let usable = |other: &ModelInfo| Usable {
+        let usable = |other: &ModelInfo| ForModel {
             name: other.name.clone(),
             usable: has(other),
             why_not: (!has(other)).then(|| format!("it is built into {}", owners.join(" and "))),
+            advice: Vec::new(),
         };
         Self {
             info: info.clone(),

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::outputs::Outputs;
 use super::store::{Checkpoint, Claim, Claimed, Next};
 use super::{JobId, Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use crate::files::FileError;
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chunk::Chunk;

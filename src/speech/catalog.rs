@@ -203,7 +203,7 @@ mod tests {
         let catalog = humming("tone", library);
         let has = |model: &str| catalog.find(model).unwrap().voices.iter().any(|voice| voice.id == "emily");
         assert!(!has("tone-low"));
-        let upload = upload("Emily", wav(2.0, 220.0));
+        let upload = upload("Emily", wav(2.5, 220.0));
         let clip = catalog.library().add(upload, &catalog.own_voice_ids()).unwrap().clip;
         assert!(has("tone-low") && !has("tone"));
         assert_eq!(catalog.models_for(&clip), ["tone-low"]);

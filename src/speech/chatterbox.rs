@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 pub use chatterbox::bench;
-use chatterbox::device::{Choice, Request};
+use chatterbox::device::{Choice, Reclaim, Request};
 use chatterbox::noise::Seeded;
 use chatterbox::pico;
 use chatterbox::pipeline::{Chatterbox, LoadError, SpeakError, Step};
@@ -154,6 +154,8 @@ struct Spoken {
     /// The tags that this checkpoint does not read out as words.
     tags: Vec<String>,
     loaded: Loaded,
+    /// Last: it frees what the fields above leave on the device.
+    _reclaim: Reclaim,
 }
 
 impl Spoken {
@@ -167,7 +169,7 @@ impl Spoken {
             device_reason: choice.reason.clone(),
             resident_bytes: pico::LOADED_BYTES,
         };
-        let mut spoken = Self { model, voices, tags: Vec::new(), loaded };
+        let mut spoken = Self { model, voices, tags: Vec::new(), loaded, _reclaim: Reclaim::on(choice) };
         if choice.is_gpu {
             spoken.warm_up()?;
         }

@@ -5,6 +5,7 @@
 
 use super::{Cancel, Sampling};
 use crate::voices::Clip;
+use crate::voices::clip::Needs;
 
 /// A model that speaks one chunk of text at a time. It lives on one thread (`engine`), so it may block and need not be
 /// `Sync`; it may panic, which the engine turns into [`ModelError::Panicked`].
@@ -54,16 +55,9 @@ pub struct ModelInfo {
     /// `laugh`, `sigh`, … without brackets; empty where the model has none.
     pub paralinguistic_tags: Vec<String>,
     /// What it needs of a clip to speak with its voice; `None` for a model that has fixed voices only.
-    pub cloning: Option<Cloning>,
+    pub cloning: Option<Needs>,
     /// Bytes that it takes while it is loaded, about; the memory budget is planned with it.
     pub memory_bytes: u64,
-}
-
-/// What a model needs of a clip.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cloning {
-    /// Seconds.
-    pub min_clip: f64,
 }
 
 impl ModelInfo {
@@ -71,12 +65,20 @@ impl ModelInfo {
     pub fn why_not(&self, clip: &Clip) -> Option<String> {
         match self.cloning {
             None => Some(format!("the model {} has fixed voices only", self.name)),
-            Some(Cloning { min_clip }) if clip.seconds < min_clip => Some(format!(
-                "the model {} needs a clip of at least {min_clip} seconds, this one has {:.1}",
-                self.name, clip.seconds
+            Some(Needs { least, .. }) if clip.seconds <= least.as_secs_f64() => Some(format!(
+                "the model {} needs a clip of more than {:.0} seconds, this one has {:.1}",
+                self.name,
+                least.as_secs_f64(),
+                clip.seconds
             )),
             Some(_) => None,
         }
+    }
+
+    /// What would make this model's copy of the clip's voice better, each in a sentence.
+    pub fn advice(&self, clip: &Clip) -> Vec<String> {
+        let advice = self.cloning.map(|needs| clip.quality.advice(clip.seconds, &needs));
+        advice.unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 }
 

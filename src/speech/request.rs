@@ -406,7 +406,7 @@ mod tests {
             let upload = upload(name, wav(seconds, 200.0 * seconds));
             catalog.library().add(upload, &catalog.own_voice_ids()).unwrap();
         };
-        add("Emily", 2.0);
+        add("Emily", 2.5);
         add("Short", 1.2);
         let check = |model: &str, voice: Option<&str>, reference: Option<&str>| {
             let (voice, reference) = (voice.map(str::to_owned), reference.map(str::to_owned));
@@ -430,8 +430,8 @@ mod tests {
         );
         assert_eq!(
             check("tone-low", None, Some("short")).unwrap_err(),
-            "reference_audio_filename: the voice \"short\" cannot be used, the model tone-low needs a clip of at \
-             least 1.5 seconds, this one has 1.2."
+            "reference_audio_filename: the voice \"short\" cannot be used, the model tone-low needs a clip of more \
+             than 2 seconds, this one has 1.2."
         );
         assert_eq!(
             check("tone-low", None, Some("drone")).unwrap_err(),

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::Cancel;
 use super::catalog::Offer;
-use super::model::{ChunkRequest, Cloning, Loaded, ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind};
+use super::model::{ChunkRequest, Loaded, ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind};
+use crate::voices::clip::Needs;
 use crate::voices::{Clip, Library};
 
 /// The names of the test models.
@@ -76,7 +77,7 @@ pub fn low_info() -> ModelInfo {
         name: NAMES[1].to_owned(),
         voices: vec![voice("drone", "Drone")],
         default_voice: "drone".to_owned(),
-        cloning: Some(Cloning { min_clip: 1.5 }),
+        cloning: Some(Needs { least: Duration::from_secs(2), best: Duration::from_secs(10) }),
         ..info()
     }
 }
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn the_low_tone_hums_at_a_pitch_of_its_own_for_each_clip_and_computes_it_once() {
         let (folder, library) = library();
-        let add = |name: &str, pitch: f64| library.add(upload(name, wav(2.0, pitch)), &[]).unwrap().clip.id;
+        let add = |name: &str, pitch: f64| library.add(upload(name, wav(2.5, pitch)), &[]).unwrap().clip.id;
         let (emily, max) = (add("Emily", 220.0), add("Max", 330.0));
         let mut low = Tone::low(ToneSettings::default(), library.clone());
         let mut speak = |voice: &str| {

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use waveform::decode::{self, DecodeError};
+use waveform::quality::{self, Report};
+pub use waveform::quality::{Advice, Needs};
 
 use super::Limits;
 
-/// Seconds below which a clip says nothing about a voice.
-const MIN_SECONDS: f64 = 1.0;
+/// Anything shorter says nothing about a voice.
+const LEAST: Duration = Duration::from_secs(1);
+/// Where no model is asked: this serves all of the family.
+pub const NEEDS: Needs = Needs { least: Duration::from_secs(5), best: Duration::from_secs(10) };
 
 /// What was found in a clip.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +26,52 @@ pub struct ClipInfo {
     pub quality: Quality,
 }
 
-/// How well a voice can be learned from a clip.
+/// What was measured of a clip, as `waveform::quality` defines it. Decibels are relative to full scale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
-    /// What could be better, each in a sentence; none for a good clip.
-    pub remarks: Vec<String>,
+    pub peak_db: f32,
+    /// LUFS; `None` where nothing is loud enough to count.
+    pub loudness_lufs: Option<f32>,
+    pub noise_floor_db: f32,
+    /// `None` where there is no pause to measure noise in.
+    pub signal_to_noise_db: Option<f32>,
+    /// Share of the samples that are overdriven, 0–1.
+    pub clipped: f32,
+    /// Share of the time without speech, 0–1.
+    pub silence: f32,
+    /// Highest frequency that is there.
+    pub bandwidth_hz: f32,
+}
+
+impl Quality {
+    /// What would make a better voice of a clip of this length, for a model with these needs; most important first.
+    pub fn advice(&self, seconds: f64, needs: &Needs) -> Vec<Advice> {
+        let report = Report {
+            duration: Duration::from_secs_f64(seconds),
+            peak: self.peak_db,
+            clipped: self.clipped,
+            silence: self.silence,
+            noise_floor: self.noise_floor_db,
+            signal_to_noise: self.signal_to_noise_db,
+            loudness: self.loudness_lufs.map_or(f64::NEG_INFINITY, f64::from),
+            bandwidth: self.bandwidth_hz,
+        };
+        report.advice(needs)
+    }
+}
+
+impl From<Report> for Quality {
+    fn from(report: Report) -> Self {
+        Self {
+            peak_db: report.peak,
+            loudness_lufs: report.loudness.is_finite().then_some(report.loudness as f32),
+            noise_floor_db: report.noise_floor,
+            signal_to_noise_db: report.signal_to_noise,
+            clipped: report.clipped,
+            silence: report.silence,
+            bandwidth_hz: report.bandwidth,
+        }
+    }
 }
 
 /// Why a clip cannot be used.
@@ -36,7 +81,7 @@ pub enum ClipError {
     TooLarge { most: u64 },
     #[error("it is longer than {most} seconds, which is the limit (voices.max_clip_sec)")]
     TooLong { most: f64 },
-    #[error("it is {seconds:.1} seconds long, and at least {MIN_SECONDS} are needed")]
+    #[error("it is {seconds:.1} seconds long, and at least {} are needed", LEAST.as_secs())]
     TooShort { seconds: f64 },
     #[error("nothing is to be heard in it")]
     Silent,
@@ -62,15 +107,14 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<ClipInfo, ClipError> {
         other => ClipError::Decode(other),
     })?;
     let seconds = recording.duration().as_secs_f64();
-    if seconds < MIN_SECONDS {
+    if recording.duration() < LEAST {
         return Err(ClipError::TooShort { seconds });
     }
-    Ok(ClipInfo {
-        seconds,
-        sample_rate: recording.sample_rate,
-        extension: extension(bytes),
-        quality: Quality { remarks: Vec::new() },
-    })
+    let quality = Quality::from(quality::examine(&recording));
+    if quality.advice(seconds, &NEEDS).contains(&Advice::Silent) {
+        return Err(ClipError::Silent);
+    }
+    Ok(ClipInfo { seconds, sample_rate: recording.sample_rate, extension: extension(bytes), quality })
 }
 
 /// The extension that a sound file's first bytes call for.
@@ -101,5 +145,56 @@ pub fn media_type(file_name: &str) -> &'static str {
         "caf" => "audio/x-caf",
         "mp3" => "audio/mpeg",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::voices::testing::wav;
+
+    #[test]
+    fn a_clip_is_measured_and_named_after_its_content() {
+        let info = inspect(&wav(2.5, 220.0), &Limits::default()).unwrap();
+        assert_eq!((info.seconds, info.sample_rate, info.extension), (2.5, 24_000, "wav"));
+        assert!((-13.0..-11.0).contains(&info.quality.peak_db), "{:?}", info.quality);
+        let advice = info.quality.advice(2.5, &NEEDS);
+        assert!(matches!(advice[0], Advice::TooShort { .. }) && advice[0].forbids(), "{advice:?}");
+        assert!(!info.quality.advice(12.0, &NEEDS).iter().any(Advice::forbids));
+    }
+
+    #[test]
+    fn silence_is_no_clip() {
+        let mut silent = wav(2.0, 220.0);
+        silent[44..].fill(0);
+        let refused = inspect(&silent, &Limits::default());
+        assert!(matches!(refused, Err(ClipError::Silent)), "{refused:?}");
+    }
+
+    #[test]
+    fn what_was_measured_survives_its_record() {
+        let quality = inspect(&wav(2.0, 220.0), &Limits::default()).unwrap().quality;
+        let quality = Quality { loudness_lufs: None, ..quality };
+        let json = serde_json::to_string(&quality).unwrap();
+        assert_eq!(serde_json::from_str::<Quality>(&json).unwrap(), quality);
+    }
+
+    #[test]
+    fn first_bytes_name_the_format() {
+        for (bytes, expected) in [
+            (&b"RIFF\x00\x00\x00\x00WAVE"[..], "wav"),
+            (b"fLaC", "flac"),
+            (b"OggS", "ogg"),
+            (b"\x00\x00\x00\x20ftypM4A ", "m4a"),
+            (b"\x1a\x45\xdf\xa3", "webm"),
+            (b"FORM", "aiff"),
+            (b"caff", "caf"),
+            (b"ID3", "mp3"),
+            (b"\xff\xfb", "mp3"),
+            (b"", "mp3"),
+        ] {
+            assert_eq!(extension(bytes), expected, "{bytes:?}");
+            assert_ne!(media_type(&format!("x.{expected}")), "application/octet-stream");
+        }
     }
 }

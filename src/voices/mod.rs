@@ -44,7 +44,7 @@ pub fn find<'a>(
     default: &'a str,
 ) -> Result<&'a str, UnknownVoice> {
     let wanted = wanted.trim();
-    if let Some(id) = named(wanted, voices.clone()) {
+    if let Some(id) = named(wanted, &voices) {
         return Ok(id);
     }
     if is_default(wanted) {
@@ -54,7 +54,7 @@ pub fn find<'a>(
 }
 
 /// [`find`] without a default.
-fn named<'a>(wanted: &str, voices: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Option<&'a str> {
+fn named<'a>(wanted: &str, voices: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> Option<&'a str> {
     [wanted, stem(wanted)].into_iter().find_map(|spelling| {
         let wanted = key(spelling);
         let by_id = voices.clone().find(|(id, _)| key(id) == wanted);

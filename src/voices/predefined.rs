@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn what_was_added_to_a_library_can_be_compiled_in_as_it_is() {
         let (folder, library) = library();
-        let added = library.add(upload("Emily", wav(2.0, 220.0)), &[]).unwrap().clip;
+        let added = library.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap().clip;
         let mut files = Vec::new();
         for name in ["emily.json", "emily.wav", "lock"] {
             let bytes = std::fs::read(folder.path().join("voices").join(name)).unwrap();

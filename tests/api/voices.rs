@@ -87,7 +87,7 @@ fn a_clip_that_is_added_can_be_spoken_with_by_the_models_that_clone() {
 #[test]
 fn a_model_that_cannot_use_a_voice_says_so_and_which_can() {
     let server = Server::start();
-    add(&server, "Emily", &wav(2.0, 220.0));
+    add(&server, "Emily", &wav(2.5, 220.0));
     add(&server, "Short", &wav(1.2, 220.0));
     for (fields, status, expected) in [
         (
@@ -103,7 +103,7 @@ fn a_model_that_cannot_use_a_voice_says_so_and_which_can() {
         (
             json!({ "model": "tone-low", "predefined_voice_id": "short" }),
             400,
-            "needs a clip of at least 1.5 seconds, this one has 1.2.",
+            "needs a clip of more than 2 seconds, this one has 1.2.",
         ),
         (json!({ "model": "tone-low", "voice_mode": "clone" }), 400, "needs reference_audio_filename"),
         (
@@ -123,7 +123,7 @@ fn a_model_that_cannot_use_a_voice_says_so_and_which_can() {
 #[test]
 fn a_clip_may_be_the_body_itself_and_the_same_clip_is_added_once() {
     let server = Server::start();
-    let bytes = wav(2.0, 220.0);
+    let bytes = wav(2.5, 220.0);
     let path = "/api/voices?name=My%20Voice&language=de&consent=my%20own";
     let added = server.post_raw(path, Some("audio/wav"), &bytes);
     assert_eq!(added.status, 201, "{}", added.text());
@@ -132,7 +132,7 @@ fn a_clip_may_be_the_body_itself_and_the_same_clip_is_added_once() {
     assert_eq!(added["clip"]["consent"], "my own");
     let again = server.post_raw("/api/voices?file_name=Other.wav", None, &bytes);
     assert_eq!((again.status, &again.json()["id"]), (200, &json!("my-voice")));
-    let from_file = server.post_raw("/api/voices?file_name=..%2FMy_Other.MP3", None, &wav(2.0, 330.0)).json();
+    let from_file = server.post_raw("/api/voices?file_name=..%2FMy_Other.MP3", None, &wav(2.5, 330.0)).json();
     assert_eq!((&from_file["id"], &from_file["name"]), (&json!("my-other"), &json!("My Other")));
     assert_eq!(from_file["clip"]["file_name"], "my-other.wav");
 }
@@ -171,18 +171,18 @@ fn what_is_no_usable_clip_is_refused_with_the_reason_and_leaves_nothing() {
     assert_eq!(cut.status, 400, "{}", cut.text());
     assert!(!server.data.path().join("voices").exists());
 
-    assert_eq!(post(&wav(2.0, 220.0)).status, 201);
-    let full = server.post_raw("/api/voices?name=Max", None, &wav(2.0, 330.0));
+    assert_eq!(post(&wav(2.5, 220.0)).status, 201);
+    let full = server.post_raw("/api/voices?name=Max", None, &wav(2.5, 330.0));
     assert_eq!(full.status, 409);
     assert!(full.detail().contains("1 voices were added, which is the limit"), "{}", full.detail());
-    let name = server.post_raw("/api/voices?name=%20", None, &wav(2.0, 330.0));
+    let name = server.post_raw("/api/voices?name=%20", None, &wav(2.5, 330.0));
     assert_eq!(name.status, 422);
 }
 
 #[test]
 fn a_clip_can_be_heard_whole_and_in_parts() {
     let server = Server::start();
-    let bytes = wav(2.0, 220.0);
+    let bytes = wav(2.5, 220.0);
     let added = add(&server, "Émilie", &bytes);
     let path = added["clip"]["audio_url"].as_str().unwrap().replace('é', "%C3%A9");
     let whole = server.get(&path);
@@ -198,7 +198,7 @@ fn a_clip_can_be_heard_whole_and_in_parts() {
 #[test]
 fn a_voice_is_renamed_and_removed_but_not_under_a_job_that_needs_it() {
     let server = Server::slow();
-    add(&server, "Emily", &wav(2.0, 220.0));
+    add(&server, "Emily", &wav(2.5, 220.0));
     let renamed = server.patch("/api/voices/emily", &json!({ "name": "Émilie" }));
     assert_eq!((renamed.status, &renamed.json()["name"]), (200, &json!("Émilie")));
     assert_eq!(server.patch("/api/voices/emily", &json!({ "name": " " })).status, 422);
@@ -223,7 +223,7 @@ fn a_voice_is_renamed_and_removed_but_not_under_a_job_that_needs_it() {
 #[test]
 fn clients_of_file_based_servers_upload_and_list_as_they_are_used_to() {
     let server = Server::start();
-    let (emily, max) = (wav(2.0, 220.0), wav(2.0, 330.0));
+    let (emily, max) = (wav(2.5, 220.0), wav(2.5, 330.0));
     let answer = form(
         &server,
         "/upload_reference",
@@ -256,7 +256,7 @@ fn pages_of_other_sites_cannot_add_voices() {
     for path in ["/api/voices", "/upload_reference"] {
         let request = ureq::post(format!("{}{path}", server.url)).header("Origin", "https://evil.example");
         let request = request.config().http_status_as_error(false).build();
-        let answer = request.send(&wav(2.0, 220.0)[..]).unwrap();
+        let answer = request.send(&wav(2.5, 220.0)[..]).unwrap();
         assert_eq!(answer.status(), 403, "{path}");
     }
     assert_eq!(server.get("/get_reference_files").json(), json!([]));
@@ -267,7 +267,7 @@ fn clips_in_the_folder_of_voices_are_taken_up_at_the_start() {
     let server = Server::start();
     let voices = server.data.path().join("voices");
     std::fs::create_dir(&voices).unwrap();
-    std::fs::write(voices.join("Gianna.wav"), wav(2.0, 220.0)).unwrap();
+    std::fs::write(voices.join("Gianna.wav"), wav(2.5, 220.0)).unwrap();
     let data = server.stop();
     let server = Server::start_on(data);
     let started = std::time::Instant::now();

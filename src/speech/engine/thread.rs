@@ -155,7 +155,7 @@ impl Thread {
         let Some(model) = self.preload.clone() else { return };
         match self.residents.ensure(&model, false) {
             Ok(()) | Err(Missing::Failed(LeaseError::Unknown(_) | LeaseError::Stopped)) => {
-                self.preload = None
+                self.preload = None;
             }
             // When the appointment comes, or the other model is free.
             Err(Missing::Failed(LeaseError::NotNow { .. }) | Missing::Waits { .. }) => {}

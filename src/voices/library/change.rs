@@ -152,10 +152,9 @@ impl Library {
                 continue;
             };
             let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-            if file_name.ends_with(files::PART) {
-                files::remove_file(&path)?;
-            } else if extension == "json" && record::read(&path).is_some_and(|clip| !record::is_there(&clip))
-            {
+            let has_lost_its_clip =
+                || extension == "json" && record::read(&path).is_some_and(|clip| !record::is_there(&clip));
+            if file_name.ends_with(files::PART) || has_lost_its_clip() {
                 files::remove_file(&path)?;
             } else if name::is_audio_extension(extension) && !known.contains(&file_name) {
                 strays.push((path, file_name));

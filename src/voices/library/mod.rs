@@ -136,7 +136,7 @@ impl Library {
     pub fn find(&self, wanted: &str) -> Result<Clip, UnknownVoice> {
         let clips = self.clips();
         let names = clips.iter().map(|clip| (clip.id.as_str(), clip.name.as_str()));
-        let id = named(wanted.trim(), names);
+        let id = named(wanted.trim(), &names);
         id.and_then(|id| clips.iter().find(|clip| clip.id == id)).cloned().ok_or_else(|| UnknownVoice {
             wanted: wanted.to_owned(),
             available: clips.iter().map(|clip| clip.id.clone()).collect(),

@@ -60,7 +60,7 @@ fn nothing_is_written_before_there_is_something_to_keep() {
 #[test]
 fn the_content_decides_what_a_clip_is_and_not_its_name() {
     let (_folder, library) = library();
-    let added = library.add(named_file("Emily.mp3", wav(2.0, 220.0)), &[]).unwrap().clip;
+    let added = library.add(named_file("Emily.mp3", wav(2.5, 220.0)), &[]).unwrap().clip;
     assert_eq!(added.file_name, "emily.wav");
     for (bytes, expected) in [
         (b"just a text that was renamed".to_vec(), "the clip cannot be used: this is not a sound file"),
@@ -82,7 +82,7 @@ fn the_content_decides_what_a_clip_is_and_not_its_name() {
 fn two_clips_never_share_an_id_or_a_name() {
     let (_folder, library) = library();
     let add = |file: &str, pitch: f64| {
-        let clip = library.add(named_file(file, wav(2.0, pitch)), &["hum".to_owned()]).unwrap().clip;
+        let clip = library.add(named_file(file, wav(2.5, pitch)), &["hum".to_owned()]).unwrap().clip;
         (clip.id, clip.name)
     };
     let pair = |id: &str, name: &str| (id.to_owned(), name.to_owned());
@@ -92,15 +92,15 @@ fn two_clips_never_share_an_id_or_a_name() {
     assert_eq!(add("🎉.wav", 230.0), pair("clip", "🎉"));
     assert_eq!(add("🎈.wav", 240.0), pair("clip-2", "🎈"));
     assert_eq!(add("Hum.wav", 250.0), pair("hum-2", "Hum"), "a model has a voice of that id");
-    let taken = library.add(upload("emily", wav(2.0, 260.0)), &[]).unwrap_err();
+    let taken = library.add(upload("emily", wav(2.5, 260.0)), &[]).unwrap_err();
     assert_eq!(taken.to_string(), "there is a voice called \"emily\" already; choose another name");
 }
 
 #[test]
 fn the_very_same_clip_is_added_once() {
     let (_folder, library) = library();
-    let first = library.add(named_file("Emily.wav", wav(2.0, 220.0)), &[]).unwrap().clip;
-    let again = library.add(named_file("Max.wav", wav(2.0, 220.0)), &[]).unwrap();
+    let first = library.add(named_file("Emily.wav", wav(2.5, 220.0)), &[]).unwrap().clip;
+    let again = library.add(named_file("Max.wav", wav(2.5, 220.0)), &[]).unwrap();
     assert_eq!((again.is_new, again.clip.id), (false, first.id));
     assert_eq!(ids(&library), ["emily"]);
 }
@@ -109,8 +109,8 @@ fn the_very_same_clip_is_added_once() {
 fn a_library_has_a_bound() {
     let (folder, _) = library();
     let library = Library::open(folder.path(), Limits { max_voices: 1, ..Limits::default() });
-    library.add(upload("Emily", wav(2.0, 220.0)), &[]).unwrap();
-    let full = library.add(upload("Max", wav(2.0, 330.0)), &[]).unwrap_err();
+    library.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap();
+    let full = library.add(upload("Max", wav(2.5, 330.0)), &[]).unwrap_err();
     assert!(matches!(full, LibraryError::Full { limit: 1 }), "{full:?}");
 }
 
@@ -118,7 +118,7 @@ fn a_library_has_a_bound() {
 fn what_is_said_about_a_clip_is_checked() {
     let (_folder, library) = library();
     let add = |change: &dyn Fn(&mut Upload)| {
-        let mut upload = upload("Emily", wav(2.0, 220.0));
+        let mut upload = upload("Emily", wav(2.5, 220.0));
         change(&mut upload);
         library.add(upload, &[]).unwrap_err().to_string()
     };
@@ -131,8 +131,8 @@ fn what_is_said_about_a_clip_is_checked() {
 #[test]
 fn renaming_changes_the_name_and_nothing_else() {
     let (_folder, library) = library();
-    let before = library.add(upload("Emily", wav(2.0, 220.0)), &[]).unwrap().clip;
-    library.add(upload("Max", wav(2.0, 330.0)), &[]).unwrap();
+    let before = library.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap().clip;
+    library.add(upload("Max", wav(2.5, 330.0)), &[]).unwrap();
     let renamed = library.rename("Emily.wav", " Émilie ").unwrap();
     assert_eq!(renamed, Clip { name: "Émilie".to_owned(), ..before });
     assert_eq!(library.find("émilie").unwrap(), renamed);
@@ -145,8 +145,8 @@ fn renaming_changes_the_name_and_nothing_else() {
 #[test]
 fn removing_takes_everything_of_a_voice_and_nothing_of_another() {
     let (folder, library) = library();
-    let emily = library.add(upload("Emily", wav(2.0, 220.0)), &[]).unwrap().clip;
-    let max = library.add(upload("Max", wav(2.0, 330.0)), &[]).unwrap().clip;
+    let emily = library.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap().clip;
+    let max = library.add(upload("Max", wav(2.5, 330.0)), &[]).unwrap().clip;
     for clip in [&emily, &max] {
         library.computed(clip, "test.bin", || Ok::<_, ()>(vec![1, 2, 3])).unwrap();
     }
@@ -161,7 +161,7 @@ fn removing_takes_everything_of_a_voice_and_nothing_of_another() {
 #[test]
 fn what_a_model_computed_from_a_clip_is_kept_and_a_failure_is_not() {
     let (folder, library) = library();
-    let clip = library.add(upload("Emily", wav(2.0, 220.0)), &[]).unwrap().clip;
+    let clip = library.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap().clip;
     let failed = library.computed(&clip, "a.bin", || Err::<Vec<u8>, _>("too short"));
     assert_eq!(failed, Err("too short"));
     assert_eq!(library.computed(&clip, "a.bin", || Ok::<_, ()>(vec![7])), Ok(vec![7]));
@@ -175,7 +175,7 @@ fn a_change_by_another_process_is_seen() {
     let (folder, library) = library();
     assert!(ids(&library).is_empty());
     let other = Library::open(folder.path(), Limits::default());
-    other.add(upload("Emily", wav(2.0, 220.0)), &[]).unwrap();
+    other.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap();
     assert_eq!(ids(&library), ["emily"]);
     other.rename("emily", "Max").unwrap();
     assert_eq!(library.clip("emily").unwrap().name, "Max");
@@ -188,7 +188,7 @@ fn clips_put_into_the_folder_by_hand_are_taken_up_under_a_safe_name() {
     let (folder, library) = library();
     let voices = folder.path().join("voices");
     fs::create_dir(&voices).unwrap();
-    fs::write(voices.join("Gianna (1).wav"), wav(2.0, 220.0)).unwrap();
+    fs::write(voices.join("Gianna (1).wav"), wav(2.5, 220.0)).unwrap();
     fs::write(voices.join("notes.wav"), "no sound at all").unwrap();
     fs::write(voices.join("half.wav.part"), "RIFF").unwrap();
     fs::write(voices.join("README.txt"), "mine").unwrap();
@@ -209,7 +209,7 @@ fn clips_put_into_the_folder_by_hand_are_taken_up_under_a_safe_name() {
 #[test]
 fn records_that_are_broken_or_lead_out_of_the_folder_are_left_out() {
     let (folder, library) = library();
-    library.add(upload("Emily", wav(2.0, 220.0)), &[]).unwrap();
+    library.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap();
     let voices = folder.path().join("voices");
     let record = fs::read_to_string(voices.join("emily.json")).unwrap();
     fs::write(folder.path().join("secret.wav"), "secret").unwrap();

@@ -64,7 +64,10 @@ fn a_clip_that_is_added_can_be_spoken_with_by_the_models_that_clone() {
         added["models"],
         json!([
             { "name": "tone", "usable": false, "why_not": "the model tone has fixed voices only" },
-            { "name": "tone-low", "usable": true },
+            { "name": "tone-low", "usable": true, "advice": [
+                "The clip is 2.5 s long; 10 s would carry more of the voice.",
+                "The clip ends at 0.4 kHz like a telephone; use a better recording.",
+            ] },
         ])
     );
     add(&server, "Max", &wav(2.5, 330.0));

@@ -134,6 +134,7 @@ fn check_model(settings: &Settings, data_dir: &Path) -> Finding {
     let chunk = ChunkRequest {
         text: "One, two, three.".to_owned(),
         voice: voice.clone(),
+        language: None,
         sampling: <_>::default(),
         seed: 1,
     };

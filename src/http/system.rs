@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Context;
 use super::error::ApiError;
 use super::extract::Fields;
+use crate::speech::chatterbox::language_name;
 use crate::speech::chunk::Boundary;
 use crate::speech::engine::{ModelState, ModelStatus};
 use crate::speech::model::ModelInfo;
@@ -163,41 +164,11 @@ pub(super) async fn preview(State(context): State<Context>, fields: Fields) -> R
 }
 
 fn languages(info: &ModelInfo) -> Value {
-    let entry = |code: &String| (code.clone(), Value::from(language_name(code)));
+    let entry = |code: &String| (code.clone(), Value::from(language_name(code).unwrap_or(code)));
     Value::Object(info.languages.iter().map(entry).collect::<Map<_, _>>())
 }
 
 /// What upstream answers while it has no model.
 fn english() -> Value {
     json!({ "en": "English" })
-}
-
-/// The languages of the Chatterbox family; other codes stand for themselves.
-fn language_name(code: &str) -> &str {
-    match code {
-        "ar" => "Arabic",
-        "da" => "Danish",
-        "de" => "German",
-        "el" => "Greek",
-        "en" => "English",
-        "es" => "Spanish",
-        "fi" => "Finnish",
-        "fr" => "French",
-        "he" => "Hebrew",
-        "hi" => "Hindi",
-        "it" => "Italian",
-        "ja" => "Japanese",
-        "ko" => "Korean",
-        "ms" => "Malay",
-        "nl" => "Dutch",
-        "no" => "Norwegian",
-        "pl" => "Polish",
-        "pt" => "Portuguese",
-        "ru" => "Russian",
-        "sv" => "Swedish",
-        "sw" => "Swahili",
-        "tr" => "Turkish",
-        "zh" => "Chinese",
-        other => other,
-    }
 }

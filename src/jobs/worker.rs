@@ -396,6 +396,7 @@ impl Speaking {
         let order = ChunkRequest {
             text: chunk.text.clone(),
             voice: voice.to_owned(),
+            language: request.language.clone(),
             sampling: request.sampling,
             // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
             seed: request.seed.wrapping_add(position.into()),

@@ -9,6 +9,7 @@ use chatterbox::noise::Seeded;
 use chatterbox::pico;
 use chatterbox::pipeline::{Chatterbox, LoadError, SpeakError, Step};
 use chatterbox::t3::T3Error;
+use chatterbox::text::Language;
 use chatterbox::variant::SamplingConfig;
 use chatterbox::voice::Voice;
 
@@ -29,6 +30,11 @@ pub fn offers(device: &str) -> Vec<Offer> {
             Vec::new()
         }
     }
+}
+
+/// The English name of a language that some model of the family speaks.
+pub fn language_name(code: &str) -> Option<&'static str> {
+    Language::of_code(code).map(|language| language.name)
 }
 
 /// Describes the embedded model from its configuration alone.
@@ -182,6 +188,7 @@ impl Spoken {
         let request = ChunkRequest {
             text: "The quick brown fox jumps over the lazy dog.".to_owned(),
             voice: self.voices.first().map(|(id, _)| id.clone()).unwrap_or_default(),
+            language: None,
             sampling: Sampling::default(),
             seed: 1,
         };
@@ -214,13 +221,14 @@ impl SpeechModel for Spoken {
             return Ok(vec![0.0; chatterbox::variant::SAMPLE_RATE as usize / 5]);
         }
         let sampling = overridden(self.model.config().sampling.clone(), &chunk.sampling);
+        let language = chunk.language.as_deref().and_then(Language::of_code);
         let mut observe = |step| {
             progress(share_done(step));
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let spoken = self
             .model
-            .speak(&text, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
+            .speak(&text, language, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
             .map_err(|error| match error {
                 SpeakError::Cancelled => ModelError::Cancelled,
                 SpeakError::NothingToSay => ModelError::NothingToSpeak,

@@ -75,6 +75,7 @@ pub fn speak(
         let order = ChunkRequest {
             text: chunk.text,
             voice: voice.clone(),
+            language: request.language.clone(),
             sampling: request.sampling,
             seed: request.seed.wrapping_add(position as u64),
         };

@@ -31,6 +31,8 @@ pub struct ChunkRequest {
     pub text: String,
     /// The id of one of [`ModelInfo::voices`].
     pub voice: String,
+    /// The code of the language that it is in; models of one language ignore it.
+    pub language: Option<String>,
     pub sampling: Sampling,
     pub seed: u64,
 }

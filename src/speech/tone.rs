@@ -195,6 +195,7 @@ mod tests {
         let chunk = ChunkRequest {
             text: text.to_owned(),
             voice: "hum".to_owned(),
+            language: None,
             sampling: Sampling::default(),
             seed,
         };
@@ -227,6 +228,7 @@ mod tests {
         let chunk = ChunkRequest {
             text: "a long hum".to_owned(),
             voice: "hum".to_owned(),
+            language: None,
             sampling: Sampling::default(),
             seed: 1,
         };
@@ -248,6 +250,7 @@ mod tests {
         let chunk = ChunkRequest {
             text: "x".to_owned(),
             voice: "choir".to_owned(),
+            language: None,
             sampling: Sampling::default(),
             seed: 1,
         };
@@ -265,6 +268,7 @@ mod tests {
             let chunk = ChunkRequest {
                 text: "hello".to_owned(),
                 voice: voice.to_owned(),
+                language: None,
                 sampling: Sampling::default(),
                 seed: 1,
             };

@@ -178,6 +178,7 @@ impl Bench {
             speaker: Speaker {
                 embedding: noise.normal("speaker", config.t3.speaker_width),
                 prompt: some_tokens(config.t3.prompt_tokens, config.s3gen.vocab),
+                ..Speaker::default()
             },
             reference: Reference {
                 prompt_tokens: some_tokens(prompt_tokens, config.s3gen.vocab),

@@ -9,7 +9,7 @@ use crate::device::Choice;
 use crate::noise::Noise;
 use crate::s3gen::{self, S3Gen};
 use crate::t3::{self, T3, T3Error};
-use crate::text::{TextError, TextTokenizer};
+use crate::text::{Language, TextError, TextTokenizer};
 use crate::variant::{ModelConfig, SamplingConfig};
 use crate::voice::{Voice, VoiceError};
 use crate::weights::{WeightError, Weights};
@@ -126,19 +126,20 @@ impl Chatterbox {
         &self.config
     }
 
-    /// Says one chunk of text.
+    /// Says one chunk of text, which is in `language`; models of one language ignore that.
     ///
     /// `observe` is called after every token and before each later stage; breaking gives [`SpeakError::Cancelled`].
     pub fn speak(
         &self,
         text: &str,
+        language: Option<Language>,
         voice: &Voice,
         sampling: &SamplingConfig,
         noise: &mut dyn Noise,
         observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
     ) -> Result<Utterance, SpeakError> {
         let started = Instant::now();
-        let ids = self.tokenizer.encode(text)?;
+        let ids = self.tokenizer.encode(text, language)?;
         let characters = text.chars().count();
         let encoded = Instant::now();
 

@@ -1,9 +1,13 @@
 //! A voice: everything about a speaker that the networks condition on, for T3 and for S3Gen.
 
+mod conds;
+
 use safetensors::SafeTensors;
 
 use crate::s3gen::Reference;
 use crate::t3::Speaker;
+
+pub use conds::CondsError;
 
 /// One voice of one checkpoint; vectors of different checkpoints do not mix.
 #[derive(Clone, Debug)]
@@ -39,7 +43,7 @@ impl Voice {
                 .ok_or_else(|| VoiceError::Tensor { name: name.to_owned(), tensor, expected })
         };
         Ok(Self {
-            speaker: Speaker { embedding: vector("speaker_emb", speaker_width)?, prompt: Vec::new() },
+            speaker: Speaker { embedding: vector("speaker_emb", speaker_width)?, ..Speaker::default() },
             reference: Reference {
                 prompt_tokens: Vec::new(),
                 prompt_mel: Vec::new(),

@@ -29,7 +29,7 @@ fn the_embedded_voice_agrees_with_the_reference_stage_by_stage() {
         let case = Fixture::open(&format!("pico/{index}"));
         let voice = &voices.iter().find(|candidate| candidate.id == *voice).unwrap().voice;
 
-        let ids = checkpoint.tokenizer.encode(text).unwrap();
+        let ids = checkpoint.tokenizer.encode(text, None).unwrap();
         assert_eq!(ids, case.ids("text_ids"), "ids of {text:?}");
         let decoded = t3
             .decode(&ids, &voice.speaker, &config.sampling, 900, &mut Seeded::new(1), &mut |_| {
@@ -65,7 +65,7 @@ fn the_whole_chain_speaks_repeats_itself_and_stops_when_told() {
     let sampling = &model.config().sampling;
     let mut steps = 0;
     let mut speak = || {
-        model.speak("Good morning!", voice, sampling, &mut Seeded::new(7), &mut |_| {
+        model.speak("Good morning!", None, voice, sampling, &mut Seeded::new(7), &mut |_| {
             steps += 1;
             ControlFlow::Continue(())
         })
@@ -80,7 +80,7 @@ fn the_whole_chain_speaks_repeats_itself_and_stops_when_told() {
 
     let mut asked = 0;
     let error = model
-        .speak("Good morning!", voice, sampling, &mut Seeded::new(7), &mut |_| {
+        .speak("Good morning!", None, voice, sampling, &mut Seeded::new(7), &mut |_| {
             asked += 1;
             if asked == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
@@ -97,6 +97,7 @@ fn the_whole_turbo_chain_agrees_with_the_reference() {
     let speaker = chatterbox::t3::Speaker {
         embedding: case.floats("conds.speaker_emb"),
         prompt: case.ids("conds.cond_prompt_speech_tokens"),
+        ..Default::default()
     };
     let sampling = chatterbox::variant::ModelConfig::nano().sampling;
     let mut noise = Replay::new([

@@ -141,7 +141,12 @@ fn the_phase_of_the_source_does_not_drift_in_ten_seconds() {
 fn the_vocoders_transforms_agree_with_the_reference() {
     let case = Fixture::open("dsp");
     let found = spectrum::analyse(&case.floats("hift_stft_in"));
-    let expected = [case.floats("hift_stft_re"), case.floats("hift_stft_im")].concat();
+    // Found with a row for each column of the spectrum, stored with a row for each bin.
+    let stored = [case.floats("hift_stft_re"), case.floats("hift_stft_im")].concat();
+    let columns = stored.len() / (2 * spectrum::BINS);
+    let expected: Vec<f32> = (0..stored.len())
+        .map(|i| stored[i % (2 * spectrum::BINS) * columns + i / (2 * spectrum::BINS)])
+        .collect();
     let error = max_abs_error(&found, &expected);
     assert!(error < 1e-5, "analysis: {error:e}");
 

@@ -20,7 +20,8 @@ const TINY: f32 = 2e-4;
 const FULL: f32 = 3e-3;
 
 fn check(t3: &T3, case: &Fixture, greedy_tokens: usize, tolerance: f32) {
-    let speaker = Speaker { embedding: case.floats("speaker_emb"), prompt: case.ids("prompt_tokens") };
+    let (embedding, prompt) = (case.floats("speaker_emb"), case.ids("prompt_tokens"));
+    let speaker = Speaker { embedding, prompt, ..Speaker::default() };
     let text = case.ids("text_tokens");
 
     let prefix = t3.prefix(&text, &speaker).unwrap();

@@ -14,6 +14,7 @@ fn chunk(text: &str) -> ChunkRequest {
     ChunkRequest {
         text: text.to_owned(),
         voice: "hum".to_owned(),
+        language: None,
         sampling: crate::speech::Sampling::default(),
         seed: 1,
     }

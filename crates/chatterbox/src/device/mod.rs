@@ -173,6 +173,9 @@ pub fn choose(request: Request) -> Result<Choice, DeviceError> {
 }
 
 fn auto() -> Choice {
+    if !may_have_gpu() {
+        return cpu("no GPU was found".to_owned());
+    }
     let adapters = adapters();
     let software = adapters.iter().find(|adapter| adapter.class == Class::Software);
     let Some(best) = adapters.iter().find(|adapter| adapter.is_real()) else {
@@ -187,6 +190,14 @@ fn auto() -> Choice {
         Ok(choice) => choice,
         Err(error) => cpu(error.to_string()),
     }
+}
+
+/// Whether looking for adapters can find a real one. On Linux a GPU shows as a device node; without any, the search would
+/// only load Mesa's software rasteriser, whose compiler then keeps 70 MB for as long as the process lives.
+fn may_have_gpu() -> bool {
+    const NODES: [&str; 6] =
+        ["/dev/dri", "/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/mali0", "/dev/kgsl-3d0"];
+    !cfg!(target_os = "linux") || NODES.iter().any(|node| std::path::Path::new(node).exists())
 }
 
 fn by_name(request: Request) -> Result<Choice, DeviceError> {

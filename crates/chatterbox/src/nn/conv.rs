@@ -1,8 +1,12 @@
-//! One-dimensional convolutions, channels first. Weight normalisation is folded into plain weights at load.
+//! One-dimensional convolutions over time, channels last, as every network here keeps its signals: `[batch, time, channels]`.
+//! Weight normalisation is folded into plain weights at load.
 
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{Tensor, module};
+use burn::tensor::{Device, Tensor, TensorData, module};
 
+use super::kernels::conv::{Activation, Window, convolve, convolve_transposed};
+use super::kernels::{host_tensor, host_values, is_host};
+use super::leaky_relu;
 use crate::weights::{Scope, WeightError};
 
 /// Where a convolution pads with zeros.
@@ -17,12 +21,84 @@ pub enum Padding {
     After(usize),
 }
 
-/// `[batch, in, time]` → `[batch, out, time']`.
-#[derive(Clone, Debug)]
+impl Padding {
+    fn before_and_after(self) -> (usize, usize) {
+        match self {
+            Self::None => (0, 0),
+            Self::Both(n) => (n, n),
+            Self::Before(n) => (n, 0),
+            Self::After(n) => (0, n),
+        }
+    }
+}
+
+/// What happens to the signal before a convolution; the CPU does it while it copies the signal into windows.
+#[derive(Clone, Copy, Debug)]
+pub enum Before<'a> {
+    Nothing,
+    /// Negative values times this.
+    LeakyRelu(f64),
+    Snake(&'a Snake),
+}
+
+impl Before<'_> {
+    fn forward(self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Nothing => x,
+            Self::LeakyRelu(slope) => leaky_relu(x, slope),
+            Self::Snake(snake) => snake.forward(x),
+        }
+    }
+
+    fn on_host(&self) -> Activation<'_> {
+        match self {
+            Self::Nothing => Activation::None,
+            Self::LeakyRelu(slope) => Activation::LeakyRelu(*slope as f32),
+            Self::Snake(snake) => Activation::Snake { alpha: &snake.alpha, inverse: &snake.inverse },
+        }
+    }
+}
+
+/// `x + sin²(αx)/α` with an α for each channel.
+#[derive(Debug)]
+pub struct Snake {
+    alpha: Vec<f32>,
+    /// 1 / α, kept finite.
+    inverse: Vec<f32>,
+    device: Device,
+}
+
+impl Snake {
+    pub fn load(scope: &Scope, channels: usize) -> Result<Self, WeightError> {
+        let alpha = scope.values("alpha", &[channels])?;
+        let inverse = alpha.iter().map(|alpha| 1.0 / (alpha + 1e-9)).collect();
+        Ok(Self { alpha, inverse, device: scope.device().clone() })
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let channels = |values: &[f32]| {
+            Tensor::<3>::from_data(TensorData::new(values.to_vec(), [1, 1, values.len()]), &self.device)
+        };
+        let sine = (x.clone() * channels(&self.alpha)).sin();
+        x + sine.clone() * sine * channels(&self.inverse)
+    }
+}
+
+/// Weights and bias in the order that the device reads best.
+#[derive(Debug)]
+enum Weights {
+    /// `[kernel · in, out]`, or `[in, kernel · out]` of a transposed convolution, row-major; bias `[out]`.
+    Host { weight: Vec<f32>, bias: Vec<f32> },
+    /// `[out, in, kernel]`, or `[in, out, kernel]` of a transposed convolution; bias `[out]`.
+    Device { weight: Tensor<3>, bias: Tensor<1> },
+}
+
+/// `[batch, time, in]` → `[batch, time', out]`.
+#[derive(Debug)]
 pub struct Conv1d {
-    /// `[out, in, kernel]`
-    weight: Tensor<3>,
-    bias: Option<Tensor<1>>,
+    weights: Weights,
+    /// in, out and kernel.
+    shape: [usize; 3],
     stride: usize,
     dilation: usize,
     padding: Padding,
@@ -31,17 +107,25 @@ pub struct Conv1d {
 impl Conv1d {
     /// Reads a plain or weight-normalised convolution, whichever the checkpoint holds: `shape` is `[out, in, kernel]`.
     pub fn load(scope: &Scope, shape: [usize; 3]) -> Result<Self, WeightError> {
-        Self::from_weight(scope, scope.tensor("weight", shape)?)
+        Self::from_weight(scope, scope.values("weight", &shape)?, shape)
     }
 
     /// Reads a weight-normalised convolution, `w = g·v / ‖v‖` per output channel.
     pub fn load_normed(scope: &Scope, shape: [usize; 3]) -> Result<Self, WeightError> {
-        Self::from_weight(scope, fold_weight_norm(scope, shape)?)
+        Self::from_weight(scope, fold_weight_norm(scope, shape)?, shape)
     }
 
-    fn from_weight(scope: &Scope, weight: Tensor<3>) -> Result<Self, WeightError> {
-        let bias = Some(scope.tensor("bias", [weight.dims()[0]])?);
-        Ok(Self { weight, bias, stride: 1, dilation: 1, padding: Padding::None })
+    fn from_weight(scope: &Scope, weight: Vec<f32>, shape: [usize; 3]) -> Result<Self, WeightError> {
+        let [outputs, inputs, kernel] = shape;
+        let bias = scope.values("bias", &[outputs])?;
+        let weights = if is_host(scope.device()) {
+            let place = |output, input, tap| (tap * inputs + input) * outputs + output;
+            Weights::Host { weight: reordered(&weight, shape, place), bias }
+        } else {
+            Weights::Device { weight: scope.upload(weight, shape), bias: scope.upload(bias, [outputs]) }
+        };
+        let shape = [inputs, outputs, kernel];
+        Ok(Self { weights, shape, stride: 1, dilation: 1, padding: Padding::None })
     }
 
     #[must_use]
@@ -60,26 +144,75 @@ impl Conv1d {
     }
 
     /// # Shapes
-    /// `[batch, in, time]` → `[batch, out, (time + padding − dilation·(kernel − 1) − 1) / stride + 1]`
+    /// `[batch, time, in]` → `[batch, (time + padding − dilation·(kernel − 1) − 1) / stride + 1, out]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let (before, after) = match self.padding {
-            Padding::None => (0, 0),
-            Padding::Both(n) => (n, n),
-            Padding::Before(n) => (n, 0),
-            Padding::After(n) => (0, n),
-        };
-        let (x, symmetric) = if before == after { (x, before) } else { (zeros_around(x, before, after), 0) };
+        self.forward_after(Before::Nothing, x)
+    }
+
+    /// The convolution of the activated signal.
+    pub fn forward_after(&self, before: Before<'_>, x: Tensor<3>) -> Tensor<3> {
+        match &self.weights {
+            Weights::Host { weight, bias } => {
+                let [batch, length, _] = x.dims();
+                let y = bias.repeat(batch * self.window().output_length(length));
+                self.add_on_host(y, before, x, weight)
+            }
+            Weights::Device { weight, bias } => self.on_device(before.forward(x), weight, bias),
+        }
+    }
+
+    /// `residual`, `[batch, time', out]`, plus the convolution of the activated signal.
+    pub fn add_forward_after(&self, residual: Tensor<3>, before: Before<'_>, x: Tensor<3>) -> Tensor<3> {
+        match &self.weights {
+            Weights::Host { weight, bias } => {
+                let mut y = host_values(residual).storage::<f32>().to_vec();
+                for row in y.chunks_exact_mut(bias.len()) {
+                    for (y, bias) in row.iter_mut().zip(bias) {
+                        *y += bias;
+                    }
+                }
+                self.add_on_host(y, before, x, weight)
+            }
+            Weights::Device { weight, bias } => residual + self.on_device(before.forward(x), weight, bias),
+        }
+    }
+
+    fn window(&self) -> Window {
+        let [inputs, outputs, kernel] = self.shape;
+        let (before, after) = self.padding.before_and_after();
+        Window { inputs, outputs, kernel, stride: self.stride, dilation: self.dilation, before, after }
+    }
+
+    fn add_on_host(&self, mut y: Vec<f32>, before: Before<'_>, x: Tensor<3>, weight: &[f32]) -> Tensor<3> {
+        let device = x.device();
+        let [batch, length, inputs] = x.dims();
+        let window = self.window();
+        let steps = window.output_length(length);
+        if steps > 0 {
+            let x = host_values(x);
+            let signals = x.storage::<f32>().chunks_exact(length * inputs);
+            for (y, x) in y.chunks_exact_mut(steps * window.outputs).zip(signals) {
+                convolve(y, x, before.on_host(), weight, window);
+            }
+        }
+        host_tensor(y, [batch, steps, window.outputs], &device)
+    }
+
+    fn on_device(&self, x: Tensor<3>, weight: &Tensor<3>, bias: &Tensor<1>) -> Tensor<3> {
+        let x = x.swap_dims(1, 2); // [batch, in, time]
+        let (before, after) = self.padding.before_and_after();
+        let (x, symmetric) = if before == after { (x, before) } else { (x.pad([(before, after)], 0.0), 0) };
         let options = ConvOptions::new([self.stride], [symmetric], [self.dilation], /* groups */ 1);
-        module::conv1d(x, self.weight.clone(), self.bias.clone(), options)
+        module::conv1d(x, weight.clone(), Some(bias.clone()), options).swap_dims(1, 2)
     }
 }
 
-/// `[batch, in, time]` → `[batch, out, (time − 1)·stride + kernel − 2·padding]`.
-#[derive(Clone, Debug)]
+/// `[batch, time, in]` → `[batch, (time − 1)·stride + kernel − 2·padding, out]`.
+#[derive(Debug)]
 pub struct ConvTranspose1d {
-    /// `[in, out, kernel]`
-    weight: Tensor<3>,
-    bias: Tensor<1>,
+    weights: Weights,
+    /// in, out and kernel.
+    shape: [usize; 3],
     stride: usize,
     padding: usize,
 }
@@ -93,24 +226,72 @@ impl ConvTranspose1d {
         stride: usize,
         padding: usize,
     ) -> Result<Self, WeightError> {
+        let [_, outputs, kernel] = shape;
         let weight = fold_weight_norm(scope, shape)?;
-        Ok(Self { weight, bias: scope.tensor("bias", [shape[1]])?, stride, padding })
+        let bias = scope.values("bias", &[outputs])?;
+        let weights = if is_host(scope.device()) {
+            let place = |input, output, tap| (input * kernel + tap) * outputs + output;
+            Weights::Host { weight: reordered(&weight, shape, place), bias }
+        } else {
+            Weights::Device { weight: scope.upload(weight, shape), bias: scope.upload(bias, [outputs]) }
+        };
+        Ok(Self { weights, shape, stride, padding })
     }
 
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let options = ConvTransposeOptions::new(
-            [self.stride],
-            [self.padding],
-            /* padding_out */ [0],
-            /* dilation */ [1],
-            /* groups */ 1,
-        );
-        module::conv_transpose1d(x, self.weight.clone(), Some(self.bias.clone()), options)
+    /// The convolution of the activated signal.
+    pub fn forward_after(&self, before: Before<'_>, x: Tensor<3>) -> Tensor<3> {
+        match &self.weights {
+            Weights::Host { weight, bias } => self.on_host(before, x, weight, bias),
+            Weights::Device { weight, bias } => {
+                let options = ConvTransposeOptions::new(
+                    [self.stride],
+                    [self.padding],
+                    /* padding_out */ [0],
+                    /* dilation */ [1],
+                    /* groups */ 1,
+                );
+                let x = before.forward(x).swap_dims(1, 2);
+                module::conv_transpose1d(x, weight.clone(), Some(bias.clone()), options).swap_dims(1, 2)
+            }
+        }
+    }
+
+    fn on_host(&self, before: Before<'_>, x: Tensor<3>, weight: &[f32], bias: &[f32]) -> Tensor<3> {
+        let device = x.device();
+        let [batch, length, _] = x.dims();
+        let [inputs, outputs, kernel] = self.shape;
+        let window =
+            Window { inputs, outputs, kernel, stride: self.stride, dilation: 1, before: 0, after: 0 };
+        let steps = (length - 1) * self.stride + kernel - 2 * self.padding;
+        let mut y = bias.repeat(batch * steps);
+        let x = host_values(x);
+        let signals = x.storage::<f32>().chunks_exact(length * inputs);
+        for (y, x) in y.chunks_exact_mut(steps * outputs).zip(signals) {
+            convolve_transposed(y, x, before.on_host(), weight, window, self.padding);
+        }
+        host_tensor(y, [batch, steps, outputs], &device)
     }
 }
 
+/// Moves each element `[a, b, c]` of `values` to the place that `place` says.
+fn reordered(
+    values: &[f32],
+    [_, b, c]: [usize; 3],
+    place: impl Fn(usize, usize, usize) -> usize,
+) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    for (i, plane) in values.chunks_exact(b * c).enumerate() {
+        for (j, row) in plane.chunks_exact(c).enumerate() {
+            for (k, value) in row.iter().enumerate() {
+                out[place(i, j, k)] = *value;
+            }
+        }
+    }
+    out
+}
+
 /// `w = g·v / ‖v‖` over everything but dimension 0, in both spellings that PyTorch has used for g and v.
-fn fold_weight_norm(scope: &Scope, shape: [usize; 3]) -> Result<Tensor<3>, WeightError> {
+fn fold_weight_norm(scope: &Scope, shape: [usize; 3]) -> Result<Vec<f32>, WeightError> {
     let (gain_name, direction_name) = if scope.has("weight_g") {
         ("weight_g", "weight_v")
     } else {
@@ -125,10 +306,5 @@ fn fold_weight_norm(scope: &Scope, shape: [usize; 3]) -> Result<Tensor<3>, Weigh
             *value *= factor;
         }
     }
-    Ok(scope.upload(weight, shape))
-}
-
-/// `[batch, channels, time]` with zeros added along time.
-fn zeros_around(x: Tensor<3>, before: usize, after: usize) -> Tensor<3> {
-    x.pad([(before, after)], 0.0)
+    Ok(weight)
 }

@@ -5,10 +5,14 @@
 
 mod conv;
 mod host;
+mod kernels;
 
-pub use conv::{Conv1d, ConvTranspose1d, Padding};
+pub use conv::{Before, Conv1d, ConvTranspose1d, Padding, Snake};
 
+use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Int, Tensor, TensorData, activation, module};
+use kernels::attention::{Distances, Heads, attend};
+use kernels::pointwise;
 
 use crate::weights::{Scope, WeightError};
 
@@ -35,6 +39,36 @@ impl Linear {
         Ok(Self { weight, bias: None })
     }
 
+    /// Several PyTorch `Linear` of the same input as one, their outputs side by side.
+    pub fn load_joined(
+        scope: &Scope,
+        names: &[&str],
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, WeightError> {
+        let mut bias = Vec::with_capacity(names.len() * outputs);
+        for name in names {
+            bias.extend(scope.at(name).values("bias", &[outputs])?);
+        }
+        let bias = Some(scope.upload(bias, [names.len() * outputs]));
+        Ok(Self { bias, ..Self::load_joined_unbiased(scope, names, inputs, outputs)? })
+    }
+
+    /// Several PyTorch `Linear(bias=False)` of the same input as one.
+    pub fn load_joined_unbiased(
+        scope: &Scope,
+        names: &[&str],
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, WeightError> {
+        let mut rows = Vec::with_capacity(names.len() * inputs * outputs);
+        for name in names {
+            rows.extend(scope.at(name).values("weight", &[outputs, inputs])?);
+        }
+        let all = names.len() * outputs;
+        Ok(Self { weight: scope.upload(transposed(&rows, all, inputs), [inputs, all]), bias: None })
+    }
+
     /// GPT-2's `Conv1D`, a linear layer that is stored as `[in, out]` already.
     pub fn load_gpt2(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
         let weight = scope.tensor("weight", [inputs, outputs])?;
@@ -53,8 +87,27 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         match host::row_times_matrix(x, &self.weight, self.bias.as_ref()) {
             Ok(y) => y,
-            Err(x) => module::linear(x, self.weight.clone(), self.bias.clone()),
+            Err(x) => self.forward_many(x),
         }
+    }
+
+    fn forward_many<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let [inputs, outputs] = self.weight.dims();
+        let Some(weight) = kernels::on_host(&self.weight) else {
+            return module::linear(x, self.weight.clone(), self.bias.clone());
+        };
+        let device = x.device();
+        let mut shape = x.dims();
+        shape[D - 1] = outputs;
+        let bias = self.bias.as_ref().and_then(kernels::on_host);
+        let y = kernels::linear::apply(
+            kernels::host_values(x).storage(),
+            weight.storage(),
+            bias.as_ref().map(|bias| bias.storage()),
+            inputs,
+            outputs,
+        );
+        kernels::host_tensor(y, shape, &device)
     }
 }
 
@@ -120,18 +173,145 @@ impl Embedding {
     }
 }
 
-/// GPT-2's GELU, `x/2·(1 + tanh(√(2/π)(x + 0.044715x³)))`, written as `x·σ(2·…)`: equal, and `exp` is the function that
-/// the CPU backend vectorises.
+/// Attention of every position to every other: `softmax(q·kᵀ/√width)·v` in each head.
+///
+/// # Shapes
+/// `joined` `[batch, n, 3 · heads · width]`, queries, keys and values side by side; `mask` `[1, 1, 1, n]`, added to the
+/// scores → `[batch, n, heads · width]`
+pub fn attention(joined: Tensor<3>, heads: usize, mask: Option<&Tensor<4>>) -> Tensor<3> {
+    let [batch, positions, triple] = joined.dims();
+    let inner = triple / 3;
+    let width = inner / heads;
+    if mask.is_none()
+        && let Some(values) = kernels::on_host(&joined)
+    {
+        let device = joined.device();
+        let mut y = Vec::with_capacity(batch * positions * inner);
+        for x in values.storage::<f32>().chunks_exact(positions * triple) {
+            y.extend(attend(Heads { joined: x, positions, heads, width }, None));
+        }
+        return kernels::host_tensor(y, [batch, positions, inner], &device);
+    }
+    let part = |index: usize| {
+        let part = joined.clone().narrow(2, index * inner, inner);
+        part.reshape([batch, positions, heads, width]).swap_dims(1, 2) // [batch, heads, n, width]
+    };
+    let (q, k, v) = (part(0), part(1), part(2));
+    let attended = match mask {
+        None => module::attention(q, k, v, None, None, AttentionModuleOptions::default()),
+        Some(mask) => {
+            let scale = 1.0 / (width as f64).sqrt();
+            activation::softmax((q * scale).matmul(k.swap_dims(2, 3)) + mask.clone(), 3).matmul(v)
+        }
+    };
+    attended.swap_dims(1, 2).reshape([batch, positions, inner])
+}
+
+/// [`attention`] on the CPU with a term of the scores that depends on distance; gives `joined` back on other devices.
+///
+/// # Shapes
+/// `joined` `[1, n, 3 · heads · width]`; `table` `[1, 2n − 1, heads · width]`, a row for each distance from n − 1 down;
+/// the biases `[heads · width]`, added to the queries of the usual term and of this one → `[1, n, heads · width]`
+pub fn attention_by_distance(
+    joined: Tensor<3>,
+    heads: usize,
+    table: &Tensor<3>,
+    [content_bias, position_bias]: [&Tensor<1>; 2],
+) -> Result<Tensor<3>, Tensor<3>> {
+    let [_, positions, triple] = joined.dims();
+    let inner = triple / 3;
+    let on_host = (
+        kernels::on_host(&joined),
+        kernels::on_host(table),
+        kernels::on_host(content_bias),
+        kernels::on_host(position_bias),
+    );
+    let (Some(values), Some(table), Some(content_bias), Some(position_bias)) = on_host else {
+        return Err(joined);
+    };
+    let heads = Heads { joined: values.storage(), positions, heads, width: inner / heads };
+    let distances = Distances {
+        table: table.storage(),
+        content_bias: content_bias.storage(),
+        position_bias: position_bias.storage(),
+    };
+    let y = attend(heads, Some(distances));
+    Ok(kernels::host_tensor(y, [1, positions, inner], &joined.device()))
+}
+
+/// GPT-2's GELU, `x/2·(1 + tanh(√(2/π)(x + 0.044715x³)))`, written as `x·σ(2·…)`, which is equal.
 pub fn gelu_new<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    const TWICE_ROOT_TWO_OVER_PI: f64 = 1.595_769_121_605_730_7;
-    let cubic = x.clone() * x.clone() * x.clone() * 0.044_715 + x.clone();
-    x * activation::sigmoid(cubic * TWICE_ROOT_TWO_OVER_PI)
+    const TWICE_ROOT_TWO_OVER_PI: f32 = 1.595_769_1;
+    const CUBIC: f32 = 0.044_715;
+    pointwise::map(
+        x,
+        #[inline(always)]
+        |x| x * pointwise::sigmoid(TWICE_ROOT_TWO_OVER_PI * (CUBIC * x * x).mul_add(x, x)),
+    )
+    .unwrap_or_else(|x| {
+        let cubic = x.clone() * x.clone() * x.clone() * CUBIC + x.clone();
+        x * activation::sigmoid(cubic * TWICE_ROOT_TWO_OVER_PI)
+    })
+}
+
+/// `x/2·(1 + erf(x/√2))`
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    const ROOT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
+    pointwise::map(
+        x,
+        #[inline(always)]
+        |x| 0.5 * x * (1.0 + pointwise::erf(ROOT_HALF * x)),
+    )
+    .unwrap_or_else(activation::gelu)
+}
+
+/// `x·σ(x)`
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    pointwise::map(
+        x,
+        #[inline(always)]
+        |x| x * pointwise::sigmoid(x),
+    )
+    .unwrap_or_else(activation::silu)
+}
+
+/// `x` where it is positive, `slope·x` elsewhere.
+pub fn leaky_relu<const D: usize>(x: Tensor<D>, slope: f64) -> Tensor<D> {
+    let factor = slope as f32;
+    pointwise::map(
+        x,
+        #[inline(always)]
+        move |x| if x < 0.0 { factor * x } else { x },
+    )
+    .unwrap_or_else(|x| activation::leaky_relu(x, slope))
+}
+
+/// `x` where it is positive, `eˣ − 1` elsewhere.
+pub fn elu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    pointwise::map(
+        x,
+        #[inline(always)]
+        |x| if x < 0.0 { pointwise::exp(x) - 1.0 } else { x },
+    )
+    .unwrap_or_else(|x| activation::elu(x, 1.0))
 }
 
 /// `x·tanh(softplus(x))`. With `e = exp(x)`, `tanh(ln(1 + e)) = e(e + 2) / (e(e + 2) + 2)`: one exponential instead of
 /// three transcendental passes. `x` is capped where the quotient is 1 in f32 anyway, so that `e²` cannot overflow.
 pub fn mish<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let e = x.clone().clamp_max(20.0).exp();
-    let numerator = e.clone() * (e + 2.0);
-    x * (numerator.clone() / (numerator + 2.0))
+    const CAP: f32 = 20.0;
+    pointwise::map(
+        x,
+        #[inline(always)]
+        |x| {
+            let e = pointwise::exp(x.min(CAP));
+            let numerator = e * (e + 2.0);
+            x * (numerator / (numerator + 2.0))
+        },
+    )
+    .unwrap_or_else(|x| {
+        let e = x.clone().clamp_max(CAP).exp();
+        let numerator = e.clone() * (e + 2.0);
+        x * (numerator.clone() / (numerator + 2.0))
+    })
 }

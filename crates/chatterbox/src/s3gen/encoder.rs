@@ -1,9 +1,9 @@
 //! The upsampling conformer: token embeddings in, two frames a token out. Attention is bidirectional throughout.
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData};
 
 use super::rel_attention::{RelativeAttention, position_table};
-use crate::nn::{Conv1d, LayerNorm, Linear, Padding};
+use crate::nn::{Before, Conv1d, LayerNorm, Linear, Padding, silu};
 use crate::variant::EncoderConfig;
 use crate::weights::{Scope, WeightError};
 
@@ -79,9 +79,8 @@ impl Encoder {
             // The look-ahead would otherwise see the padding, which the embedding's bias has made non-zero.
             x = x.narrow(1, 0, length).pad([(0, padded - length), (0, 0)], 0.0);
         }
-        let channels_first = x.clone().swap_dims(1, 2); // [1, width, n]
-        let ahead = activation::leaky_relu(self.lookahead.forward(channels_first), 0.01);
-        x = x + self.lookback.forward(ahead).swap_dims(1, 2);
+        let ahead = self.lookahead.forward(x.clone());
+        x = self.lookback.add_forward_after(x, Before::LeakyRelu(0.01), ahead);
 
         let positions = position_table(padded, width, &device);
         let mask = key_mask(length, padded, &device);
@@ -89,8 +88,7 @@ impl Encoder {
             x = layer.forward(x, positions.clone(), mask.clone());
         }
 
-        let twice = nearest_upsampled(x).swap_dims(1, 2); // [1, width, 2n]
-        let x = self.upsample.forward(twice).swap_dims(1, 2);
+        let x = self.upsample.forward(nearest_upsampled(x));
         let mut x = self.up_embed.forward(x);
         let positions = position_table(UPSAMPLING * padded, width, &device);
         let mask = key_mask(UPSAMPLING * length, UPSAMPLING * padded, &device);
@@ -144,6 +142,6 @@ impl ConformerLayer {
     fn forward(&self, x: Tensor<3>, positions: Tensor<3>, mask: Option<Tensor<4>>) -> Tensor<3> {
         let x = x.clone() + self.attention.forward(self.norm_attention.forward(x), positions, mask);
         let hidden = self.feed_forward_in.forward(self.norm_feed_forward.forward(x.clone()));
-        x + self.feed_forward_out.forward(activation::silu(hidden))
+        x + self.feed_forward_out.forward(silu(hidden))
     }
 }

@@ -3,35 +3,28 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
-use crate::nn::Linear;
+use crate::nn::{Linear, attention_by_distance};
 use crate::weights::{Scope, WeightError};
 
 #[derive(Debug)]
 pub(super) struct RelativeAttention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    /// Queries, keys and values in one product.
+    input: Linear,
     position: Linear,
     out: Linear,
-    /// `[1, heads, 1, head_width]`
-    content_bias: Tensor<4>,
-    position_bias: Tensor<4>,
+    /// `[width]`, the heads side by side.
+    content_bias: Tensor<1>,
+    position_bias: Tensor<1>,
     heads: usize,
 }
 
 impl RelativeAttention {
     pub(super) fn load(scope: &Scope, width: usize, heads: usize) -> Result<Self, WeightError> {
-        let linear = |name: &str| Linear::load(&scope.at(name), width, width);
-        let bias = |name: &str| {
-            let bias = scope.tensor(name, [heads, width / heads])?;
-            Ok(bias.reshape([1, heads, 1, width / heads]))
-        };
+        let bias = |name: &str| Ok(scope.tensor(name, [heads, width / heads])?.reshape([width]));
         Ok(Self {
-            query: linear("linear_q")?,
-            key: linear("linear_k")?,
-            value: linear("linear_v")?,
+            input: Linear::load_joined(scope, &["linear_q", "linear_k", "linear_v"], width, width)?,
             position: Linear::load_unbiased(&scope.at("linear_pos"), width, width)?,
-            out: linear("linear_out")?,
+            out: Linear::load(&scope.at("linear_out"), width, width)?,
             content_bias: bias("pos_bias_u")?,
             position_bias: bias("pos_bias_v")?,
             heads,
@@ -42,26 +35,37 @@ impl RelativeAttention {
     /// `x` `[1, n, width]`, `positions` `[1, 2n − 1, width]` ([`position_table`]), `mask` `[1, 1, 1, n]` added to the
     /// scores → `[1, n, width]`
     pub(super) fn forward(&self, x: Tensor<3>, positions: Tensor<3>, mask: Option<Tensor<4>>) -> Tensor<3> {
-        let [_, length, width] = x.dims();
-        let q = self.split(self.query.forward(x.clone()));
-        let k = self.split(self.key.forward(x.clone()));
-        let v = self.split(self.value.forward(x));
-        let p = self.split(self.position.forward(positions));
-        let scale = 1.0 / ((width / self.heads) as f64).sqrt();
-        let content = (q.clone() + self.content_bias.clone()).matmul(k.swap_dims(2, 3));
-        let distance = (q + self.position_bias.clone()).matmul(p.swap_dims(2, 3));
-        let mut scores = (content + shift(distance)) * scale;
+        let joined = self.input.forward(x);
+        let table = self.position.forward(positions);
+        let attended = match mask {
+            None => {
+                attention_by_distance(joined, self.heads, &table, [&self.content_bias, &self.position_bias])
+                    .unwrap_or_else(|joined| self.attend(joined, table, None))
+            }
+            Some(mask) => self.attend(joined, table, Some(mask)),
+        };
+        self.out.forward(attended)
+    }
+
+    /// The same with tensor operations.
+    fn attend(&self, joined: Tensor<3>, table: Tensor<3>, mask: Option<Tensor<4>>) -> Tensor<3> {
+        let [_, length, triple] = joined.dims();
+        let width = triple / 3;
+        let head_width = width / self.heads;
+        // [1, m, width] → [1, heads, m, head_width]
+        let split = |x: Tensor<3>| {
+            let length = x.dims()[1];
+            x.reshape([1, length, self.heads, head_width]).swap_dims(1, 2)
+        };
+        let [q, k, v] = [0, 1, 2].map(|part| split(joined.clone().narrow(2, part * width, width)));
+        let bias = |bias: &Tensor<1>| bias.clone().reshape([1, self.heads, 1, head_width]);
+        let content = (q.clone() + bias(&self.content_bias)).matmul(k.swap_dims(2, 3));
+        let distance = (q + bias(&self.position_bias)).matmul(split(table).swap_dims(2, 3));
+        let mut scores = (content + shift(distance)) * (1.0 / (head_width as f64).sqrt());
         if let Some(mask) = mask {
             scores = scores + mask;
         }
-        let attended = activation::softmax(scores, 3).matmul(v);
-        self.out.forward(attended.swap_dims(1, 2).reshape([1, length, width]))
-    }
-
-    /// `[1, n, width]` → `[1, heads, n, head_width]`
-    fn split(&self, x: Tensor<3>) -> Tensor<4> {
-        let [_, length, width] = x.dims();
-        x.reshape([1, length, self.heads, width / self.heads]).swap_dims(1, 2)
+        activation::softmax(scores, 3).matmul(v).swap_dims(1, 2).reshape([1, length, width])
     }
 }
 

@@ -1,10 +1,9 @@
 //! The estimator of the flow's velocity: a U-net of one level, so nothing is ever down-sampled, with causal convolutions and
 //! attention that sees every frame.
 
-use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::nn::{Conv1d, LayerNorm, Linear, Padding, mish};
+use crate::nn::{Conv1d, LayerNorm, Linear, Padding, attention, gelu, mish, silu};
 use crate::variant::{EstimatorConfig, MEL_BINS};
 use crate::weights::{Scope, WeightError};
 
@@ -52,15 +51,13 @@ struct ConvBlock {
 #[derive(Debug)]
 struct TransformerBlock {
     norm_1: LayerNorm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    out: Linear,
+    /// Queries, keys and values in one product.
+    attention_in: Linear,
+    attention_out: Linear,
     norm_3: LayerNorm,
     feed_forward_in: Linear,
     feed_forward_out: Linear,
     heads: usize,
-    head_width: usize,
 }
 
 #[derive(Debug)]
@@ -111,19 +108,14 @@ impl UNet {
         let time = mish(self.time.forward(t, r, &x.device()));
         let x = Tensor::cat(vec![x, conditions], 2);
         let skip = self.down.forward(x, &time, mask);
-        let mut x = causal(&self.down_conv, skip.clone());
+        let mut x = self.down_conv.forward(skip.clone());
         for stage in &self.middle {
             x = stage.forward(x, &time, mask);
         }
         let x = self.up.forward(Tensor::cat(vec![x, skip], 2), &time, mask);
-        let x = self.final_block.forward(causal(&self.up_conv, x));
+        let x = self.final_block.forward(self.up_conv.forward(x));
         self.final_projection.forward(x)
     }
-}
-
-/// A channels-first convolution on `[1, frames, channels]`.
-fn causal(conv: &Conv1d, x: Tensor<3>) -> Tensor<3> {
-    conv.forward(x.swap_dims(1, 2)).swap_dims(1, 2)
 }
 
 impl Stage {
@@ -174,7 +166,7 @@ impl ConvBlock {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        mish(self.norm.forward(causal(&self.conv, x)))
+        mish(self.norm.forward(self.conv.forward(x)))
     }
 }
 
@@ -184,37 +176,20 @@ impl TransformerBlock {
         let attention = scope.at("attn1");
         Ok(Self {
             norm_1: LayerNorm::load(&scope.at("norm1"), width, EPSILON)?,
-            query: Linear::load_unbiased(&attention.at("to_q"), width, inner)?,
-            key: Linear::load_unbiased(&attention.at("to_k"), width, inner)?,
-            value: Linear::load_unbiased(&attention.at("to_v"), width, inner)?,
-            out: Linear::load(&attention.at("to_out.0"), inner, width)?,
+            attention_in: Linear::load_joined_unbiased(&attention, &["to_q", "to_k", "to_v"], width, inner)?,
+            attention_out: Linear::load(&attention.at("to_out.0"), inner, width)?,
             norm_3: LayerNorm::load(&scope.at("norm3"), width, EPSILON)?,
             feed_forward_in: Linear::load(&scope.at("ff.net.0.proj"), width, 4 * width)?,
             feed_forward_out: Linear::load(&scope.at("ff.net.2"), 4 * width, width)?,
             heads: config.heads,
-            head_width: config.head_width,
         })
     }
 
     fn forward(&self, x: Tensor<3>, mask: Option<&Tensor<4>>) -> Tensor<3> {
-        let length = x.dims()[1];
-        let normed = self.norm_1.forward(x.clone());
-        // [1, n, inner] → [1, heads, n, head_width]
-        let split = |linear: &Linear| {
-            linear.forward(normed.clone()).reshape([1, length, self.heads, self.head_width]).swap_dims(1, 2)
-        };
-        let (q, k, v) = (split(&self.query), split(&self.key), split(&self.value));
-        let attended = match mask {
-            None => module::attention(q, k, v, None, None, AttentionModuleOptions::default()),
-            Some(mask) => {
-                let scale = 1.0 / (self.head_width as f64).sqrt();
-                activation::softmax((q * scale).matmul(k.swap_dims(2, 3)) + mask.clone(), 3).matmul(v)
-            }
-        };
-        let merged = attended.swap_dims(1, 2).reshape([1, length, self.heads * self.head_width]);
-        let x = x + self.out.forward(merged);
+        let joined = self.attention_in.forward(self.norm_1.forward(x.clone()));
+        let x = x + self.attention_out.forward(attention(joined, self.heads, mask));
         let hidden = self.feed_forward_in.forward(self.norm_3.forward(x.clone()));
-        x + self.feed_forward_out.forward(activation::gelu(hidden))
+        x + self.feed_forward_out.forward(gelu(hidden))
     }
 }
 
@@ -224,7 +199,7 @@ impl TimeEmbedding {
         let embed = |time: f32| {
             let values = sinusoids(time);
             let x = Tensor::from_data(TensorData::new(values, [1, 1, TIME_WIDTH]), device);
-            self.linear_2.forward(activation::silu(self.linear_1.forward(x)))
+            self.linear_2.forward(silu(self.linear_1.forward(x)))
         };
         self.mixer.forward(Tensor::cat(vec![embed(t), embed(r)], 2))
     }

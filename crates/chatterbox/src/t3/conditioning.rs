@@ -1,8 +1,8 @@
 //! What T3 hears before the text: who speaks, and how the reference clip began.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::nn::{Embedding, Linear};
+use crate::nn::Linear;
 use crate::variant::T3Config;
 use crate::weights::{Scope, WeightError};
 
@@ -17,17 +17,12 @@ impl Conditioning {
         Ok(Self { speaker: Linear::load(&scope.at("spkr_enc"), config.speaker_width, config.width)? })
     }
 
-    /// `[1, 1 + prompt, width]`: the projected speaker embedding, then the prompt's speech embeddings as they are.
-    pub fn forward(
-        &self,
-        speaker: &[f32],
-        prompt: &[u32],
-        speech: &Embedding,
-        device: &burn::tensor::Device,
-    ) -> Tensor<3> {
+    /// `[1, 1 + n, width]`: the projected speaker embedding, then the prompt's embeddings `[1, n, width]` as they are.
+    pub fn forward(&self, speaker: &[f32], prompt: Option<Tensor<3>>, device: &Device) -> Tensor<3> {
         let speaker =
             Tensor::<3>::from_data(TensorData::new(speaker.to_vec(), [1, 1, speaker.len()]), device);
-        let speaker = self.speaker.forward(speaker);
-        if prompt.is_empty() { speaker } else { Tensor::cat(vec![speaker, speech.forward(prompt)], 1) }
+        let mut parts = vec![self.speaker.forward(speaker)];
+        parts.extend(prompt);
+        Tensor::cat(parts, 1)
     }
 }

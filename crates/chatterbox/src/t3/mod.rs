@@ -10,7 +10,7 @@ pub mod sampling;
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::nn::{Embedding, Linear};
 use crate::noise::Noise;
@@ -36,12 +36,17 @@ pub struct T3 {
 }
 
 /// What T3 needs to know of a voice.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Speaker {
     /// `[speaker_width]`, unit length.
     pub embedding: Vec<f32>,
     /// Speech tokens of the reference clip's beginning; may be empty.
     pub prompt: Vec<u32>,
+    /// The prompt as it was embedded once, row-major `[prompt, width]`: used instead of embedding the tokens again, since the
+    /// reference keeps it with a voice that has spoken.
+    pub prompt_embedding: Option<Vec<f32>>,
+    /// The exaggeration that the voice was made with; models without one ignore it, the others take 0.5 where there is none.
+    pub emotion: Option<f32>,
 }
 
 /// How a decode ended.
@@ -133,11 +138,22 @@ impl T3 {
         }
         within(text, self.config.text_vocab)?;
         within(&speaker.prompt, self.config.speech_vocab)?;
-        let conditioning =
-            self.conditioning.forward(&speaker.embedding, &speaker.prompt, &self.speech, &self.device);
+        let conditioning = self.conditioning.forward(&speaker.embedding, self.prompt(speaker), &self.device);
         let text = self.text.forward(text);
         let start = self.speech.forward(&[self.config.start_speech_token]);
         Ok(Tensor::cat(vec![conditioning, text, start], 1))
+    }
+
+    /// The embedded prompt, `[1, n, width]`; nothing where the voice has none.
+    fn prompt(&self, speaker: &Speaker) -> Option<Tensor<3>> {
+        match &speaker.prompt_embedding {
+            _ if speaker.prompt.is_empty() => None,
+            Some(values) => {
+                let shape = [1, speaker.prompt.len(), self.config.width];
+                Some(Tensor::from_data(TensorData::new(values.clone(), shape), &self.device))
+            }
+            None => Some(self.speech.forward(&speaker.prompt)),
+        }
     }
 
     /// An empty cache with room for `positions` positions.

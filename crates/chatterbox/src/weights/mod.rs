@@ -2,18 +2,26 @@
 //!
 //! A missing or wrongly shaped tensor is an error that names tensor, expected and found; so is a tensor that nobody asked
 //! for ([`Weights::finish`]), except where a network states which ones it leaves aside. f16 and bf16 are widened to f32.
-//! Field paths are tensor names ([`Scope::at`]), so the module tree can be read off the checkpoint.
+//! Field paths are tensor names ([`Scope::at`]), so the module tree can be read off the checkpoint. The published files come
+//! in two formats, safetensors and torch's pickles ([`torch`]); a network does not notice which.
 
 pub mod formula;
+mod stored;
+pub(crate) mod torch;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use safetensors::tensor::{Dtype, Metadata};
+use safetensors::tensor::Metadata;
+
+pub use torch::TorchError;
+
+use stored::{Stored, Tensors};
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +30,8 @@ pub enum WeightError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{name} is not a safetensors file: its header does not parse")]
     Format { name: String, source: serde_json::Error },
+    #[error("{name} is not a torch file that can be used: {source}")]
+    Torch { name: String, source: TorchError },
     #[error("{name} is incomplete: {found} bytes, its header promises {expected}")]
     Truncated { name: String, expected: u64, found: u64 },
     #[error("{file}: tensor {tensor} is missing (expected shape {expected:?})")]
@@ -44,6 +54,8 @@ fn listed(names: &[String]) -> String {
 pub struct Weights {
     /// For messages.
     name: String,
+    /// What there is. Nothing for [`Source::Formula`], which has whatever is asked for.
+    tensors: Tensors,
     source: Source,
     device: Device,
     asked: Mutex<BTreeSet<String>>,
@@ -52,46 +64,73 @@ pub struct Weights {
 #[derive(Debug)]
 enum Source {
     /// Compiled into the binary.
-    Bytes { bytes: &'static [u8], start: usize, metadata: Metadata },
+    Bytes(&'static [u8]),
     /// Read tensor by tensor, so that a 2 GB file is never in memory twice.
-    File { file: Mutex<File>, path: PathBuf, start: usize, metadata: Metadata },
-    /// No file: any tensor, its values from its name (see [`formula`]).
+    File { file: Mutex<File>, path: PathBuf },
+    /// No file: values follow from names (see [`formula`]).
     Formula { key: String },
+    /// No file: all values are zero.
+    Zeros,
 }
 
 impl Weights {
     /// Opens a safetensors file.
     pub fn open(path: &Path, device: &Device) -> Result<Self, WeightError> {
         let io = |source| WeightError::Read { path: path.to_owned(), source };
-        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let mut file = File::open(path).map_err(io)?;
         let bytes = file.metadata().map_err(io)?.len();
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(io)?;
         let mut header = vec![0; u64::from_le_bytes(length).min(bytes) as usize];
         file.read_exact(&mut header).map_err(io)?;
-        let (start, metadata) = parse_header(&name, &header, bytes)?;
-        let source = Source::File { file: Mutex::new(file), path: path.to_owned(), start, metadata };
-        Ok(Self { name, source, device: device.clone(), asked: Mutex::default() })
+        let tensors = parse_header(&file_name(path), &header, bytes)?;
+        Ok(Self::of_file(path, file, tensors, device))
+    }
+
+    /// Opens a file that `torch.save` wrote: a state dict, or one that stands under `"model"` in a dictionary or a list of one,
+    /// as training scripts keep it beside a step count. Nothing in it is executed.
+    pub fn open_pickle(path: &Path, device: &Device) -> Result<Self, WeightError> {
+        let io = |source| WeightError::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        let torch::Contents { tensors, .. } =
+            torch::index(&file).map_err(|source| WeightError::Torch { name: file_name(path), source })?;
+        let wrapped: Tensors = tensors
+            .iter()
+            .filter_map(|(name, stored)| Some((name.strip_prefix("model.")?.to_owned(), stored.clone())))
+            .collect();
+        Ok(Self::of_file(path, file, if wrapped.is_empty() { tensors } else { wrapped }, device))
     }
 
     /// Reads a checkpoint that is compiled into the program.
     pub fn embedded(name: &str, bytes: &'static [u8], device: &Device) -> Result<Self, WeightError> {
         let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length)) as usize;
         let header = bytes.get(8..8 + length).unwrap_or_default();
-        let (start, metadata) = parse_header(name, header, bytes.len() as u64)?;
-        let source = Source::Bytes { bytes, start, metadata };
-        Ok(Self { name: name.to_owned(), source, device: device.clone(), asked: Mutex::default() })
+        let tensors = parse_header(name, header, bytes.len() as u64)?;
+        Ok(Self::new(name.to_owned(), tensors, Source::Bytes(bytes), device))
     }
 
     /// Weights made from their names alone, for speed measurements and full-size parity tests without a download.
     pub fn formula(key: &str, device: &Device) -> Self {
-        Self {
-            name: format!("{key} (formula)"),
-            source: Source::Formula { key: key.to_owned() },
-            device: device.clone(),
-            asked: Mutex::default(),
-        }
+        Self::new(format!("{key} (formula)"), Tensors::new(), Source::Formula { key: key.to_owned() }, device)
+    }
+
+    /// A checkpoint of which only names and shapes are known, to hold a network to them. Every value is zero.
+    pub fn listing(name: &str, shapes: BTreeMap<String, Vec<usize>>, device: &Device) -> Self {
+        let tensors = shapes.into_iter().map(|(name, shape)| (name, Stored::placeless(shape))).collect();
+        Self::new(format!("{name} (listing)"), tensors, Source::Zeros, device)
+    }
+
+    fn of_file(path: &Path, file: File, tensors: Tensors, device: &Device) -> Self {
+        Self::new(
+            file_name(path),
+            tensors,
+            Source::File { file: Mutex::new(file), path: path.to_owned() },
+            device,
+        )
+    }
+
+    fn new(name: String, tensors: Tensors, source: Source, device: &Device) -> Self {
+        Self { name, tensors, source, device: device.clone(), asked: Mutex::default() }
     }
 
     /// The top of the name tree.
@@ -102,96 +141,81 @@ impl Weights {
     /// Ends the reading: whatever was not asked for and is not under one of `unused` (name prefixes; the caller says why
     /// beside each) is an error.
     pub fn finish(self, unused: &[&str]) -> Result<(), WeightError> {
-        let (Source::Bytes { metadata, .. } | Source::File { metadata, .. }) = &self.source else {
-            return Ok(());
-        };
         let asked = self.asked.into_inner().unwrap_or_default();
-        let mut names: Vec<String> = metadata
-            .tensors()
+        let names: Vec<String> = self
+            .tensors
             .into_keys()
             .filter(|name| !asked.contains(name) && !unused.iter().any(|prefix| name.starts_with(prefix)))
             .collect();
-        names.sort_unstable();
         if names.is_empty() { Ok(()) } else { Err(WeightError::Unknown { file: self.name, names }) }
-    }
-
-    fn shape_of(&self, name: &str) -> Option<Vec<usize>> {
-        match &self.source {
-            Source::Bytes { metadata, .. } | Source::File { metadata, .. } => {
-                metadata.info(name).map(|info| info.shape.clone())
-            }
-            Source::Formula { .. } => None,
-        }
     }
 
     fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, WeightError> {
         if let Ok(mut asked) = self.asked.lock() {
             asked.insert(name.to_owned());
         }
-        let (metadata, start) = match &self.source {
+        let (stored, raw) = match &self.source {
             Source::Formula { key } => return Ok(formula::values(key, name, expected)),
-            Source::Bytes { metadata, start, .. } | Source::File { metadata, start, .. } => {
-                (metadata, *start)
+            Source::Zeros => {
+                self.stored(name, expected)?;
+                return Ok(vec![0.0; expected.iter().product()]);
+            }
+            Source::Bytes(bytes) => {
+                let stored = self.stored(name, expected)?;
+                let raw = bytes.get(stored.start as usize..).and_then(|rest| rest.get(..stored.length));
+                (stored, Cow::Borrowed(raw.unwrap_or_default()))
+            }
+            Source::File { file, path } => {
+                let stored = self.stored(name, expected)?;
+                let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let raw = stored
+                    .read(&mut *file)
+                    .map_err(|source| WeightError::Read { path: path.clone(), source })?;
+                (stored, Cow::Owned(raw))
             }
         };
-        let info = metadata.info(name).ok_or_else(|| WeightError::Missing {
+        stored.floats(&raw).ok_or_else(|| WeightError::Type {
+            file: self.name.clone(),
+            tensor: name.to_owned(),
+            found: format!("{:?}", stored.dtype),
+        })
+    }
+
+    /// The place of a tensor that is there and has this shape.
+    fn stored(&self, name: &str, expected: &[usize]) -> Result<&Stored, WeightError> {
+        let stored = self.tensors.get(name).ok_or_else(|| WeightError::Missing {
             file: self.name.clone(),
             tensor: name.to_owned(),
             expected: expected.to_vec(),
         })?;
-        if info.shape != expected {
+        if stored.shape != expected {
             return Err(WeightError::Shape {
                 file: self.name.clone(),
                 tensor: name.to_owned(),
                 expected: expected.to_vec(),
-                found: info.shape.clone(),
+                found: stored.shape.clone(),
             });
         }
-        let (from, to) = info.data_offsets;
-        let widened = match &self.source {
-            Source::Bytes { bytes, .. } => {
-                bytes.get(start + from..start + to).and_then(|raw| widen(raw, info.dtype))
-            }
-            Source::File { file, path, .. } => {
-                let mut raw = vec![0; to - from];
-                let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                file.seek(SeekFrom::Start((start + from) as u64))
-                    .and_then(|_| file.read_exact(&mut raw))
-                    .map_err(|source| WeightError::Read { path: path.clone(), source })?;
-                widen(&raw, info.dtype)
-            }
-            Source::Formula { .. } => None,
-        };
-        widened.ok_or_else(|| WeightError::Type {
-            file: self.name.clone(),
-            tensor: name.to_owned(),
-            found: format!("{:?}", info.dtype),
-        })
+        Ok(stored)
     }
 }
 
-/// A safetensors file is the header's length (little-endian u64), the header (JSON), the tensors. Returns where the tensors
-/// start and what they are; `bytes` is the length of the whole file.
-fn parse_header(name: &str, header: &[u8], bytes: u64) -> Result<(usize, Metadata), WeightError> {
+/// A path's last part, for messages.
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// A safetensors file is the header's length (little-endian u64), the header (JSON), the tensors. `bytes` is the length of
+/// the whole file.
+fn parse_header(name: &str, header: &[u8], bytes: u64) -> Result<Tensors, WeightError> {
     let metadata: Metadata = serde_json::from_slice(header)
         .map_err(|source| WeightError::Format { name: name.to_owned(), source })?;
     let start = 8 + header.len();
     let expected = (start + metadata.data_len()) as u64;
     if bytes == expected {
-        Ok((start, metadata))
+        Ok(stored::of_safetensors(&metadata, start))
     } else {
         Err(WeightError::Truncated { name: name.to_owned(), expected, found: bytes })
-    }
-}
-
-/// Little-endian floats of any width as f32; `None` for other types.
-fn widen(raw: &[u8], dtype: Dtype) -> Option<Vec<f32>> {
-    let halves = || raw.as_chunks::<2>().0.iter();
-    match dtype {
-        Dtype::F32 => Some(raw.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-        Dtype::F16 => Some(halves().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()),
-        Dtype::BF16 => Some(halves().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect()),
-        _ => None,
     }
 }
 
@@ -221,7 +245,7 @@ impl Scope<'_> {
 
     /// Whether the checkpoint has this tensor; always false for weights made by [`formula`].
     pub fn has(&self, name: &str) -> bool {
-        self.weights.shape_of(&format!("{}{name}", self.prefix)).is_some()
+        self.weights.tensors.contains_key(&format!("{}{name}", self.prefix))
     }
 
     /// The values of a tensor, row-major, on the host: for what is folded or transposed before it becomes a tensor.

@@ -7,9 +7,9 @@
 pub mod source;
 pub mod spectrum;
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData};
 
-use crate::nn::{Conv1d, ConvTranspose1d, Linear, Padding};
+use crate::nn::{Before, Conv1d, ConvTranspose1d, Linear, Padding, Snake, elu};
 use crate::noise::Noise;
 use crate::variant::{HiftConfig, MEL_BINS, MEL_HOP};
 use crate::weights::{Scope, WeightError};
@@ -51,14 +51,6 @@ struct ResidualLayer {
     conv_1: Conv1d,
     snake_2: Snake,
     conv_2: Conv1d,
-}
-
-/// `x + sin²(αx)/α` with an α for each channel.
-#[derive(Debug)]
-struct Snake {
-    /// `[1, channels, 1]`
-    alpha: Tensor<3>,
-    inverse: Tensor<3>,
 }
 
 #[derive(Debug)]
@@ -108,7 +100,7 @@ impl Hift {
 
     /// Hz for each frame; below the voicing threshold it means unvoiced.
     pub fn pitch(&self, mel: Tensor<3>) -> Result<Vec<f32>, String> {
-        read(self.pitch.forward(mel))
+        read(self.pitch.forward(mel.swap_dims(1, 2)))
     }
 
     /// Mel and source to samples, without the fade.
@@ -120,15 +112,15 @@ impl Hift {
         let analysed = spectrum::analyse(source);
         let columns = analysed.len() / (2 * spectrum::BINS);
         let analysed =
-            Tensor::<3>::from_data(TensorData::new(analysed, [1, 2 * spectrum::BINS, columns]), &device);
+            Tensor::<3>::from_data(TensorData::new(analysed, [1, columns, 2 * spectrum::BINS]), &device);
 
-        let mut x = self.conv_pre.forward(mel);
+        let mut x = self.conv_pre.forward(mel.swap_dims(1, 2)); // [1, frames, channels]
         let last = self.stages.len() - 1;
         for (index, stage) in self.stages.iter().enumerate() {
-            x = stage.upsample.forward(activation::leaky_relu(x, self.leaky_slope));
+            x = stage.upsample.forward_after(Before::LeakyRelu(self.leaky_slope), x);
             if index == last {
                 // One more column, as a centred STFT has: the second is mirrored before the first.
-                x = Tensor::cat(vec![x.clone().narrow(2, 1, 1), x], 2);
+                x = Tensor::cat(vec![x.clone().narrow(1, 1, 1), x], 1);
             }
             x = x + stage.source_block.forward(stage.source_down.forward(analysed.clone()));
             let count = stage.blocks.len() as f64;
@@ -143,7 +135,7 @@ impl Hift {
             x = sum.map_or(x, |sum| sum / count);
         }
         // The last activation has PyTorch's default slope, not the configured one.
-        let x = self.conv_post.forward(activation::leaky_relu(x, 0.01));
+        let x = self.conv_post.forward_after(Before::LeakyRelu(0.01), x);
         Ok(spectrum::synthesise(&read(x)?, self.audio_limit))
     }
 }
@@ -240,26 +232,10 @@ impl ResidualBlock {
 
     fn forward(&self, mut x: Tensor<3>) -> Tensor<3> {
         for layer in &self.layers {
-            let y = layer.conv_1.forward(layer.snake_1.forward(x.clone()));
-            x = x + layer.conv_2.forward(layer.snake_2.forward(y));
+            let y = layer.conv_1.forward_after(Before::Snake(&layer.snake_1), x.clone());
+            x = layer.conv_2.add_forward_after(x, Before::Snake(&layer.snake_2), y);
         }
         x
-    }
-}
-
-impl Snake {
-    fn load(scope: &Scope, channels: usize) -> Result<Self, WeightError> {
-        let alpha = scope.values("alpha", &[channels])?;
-        let inverse = alpha.iter().map(|alpha| 1.0 / (alpha + 1e-9)).collect();
-        Ok(Self {
-            alpha: scope.upload(alpha, [1, channels, 1]),
-            inverse: scope.upload(inverse, [1, channels, 1]),
-        })
-    }
-
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let sine = (x.clone() * self.alpha.clone()).sin();
-        x + sine.clone() * sine * self.inverse.clone()
     }
 }
 
@@ -277,11 +253,11 @@ impl PitchPredictor {
         Ok(Self { convs, classifier: Linear::load(&scope.at("classifier"), channels, 1)? })
     }
 
-    /// `[1, 80, frames]` → `[1, frames, 1]`
+    /// `[1, frames, 80]` → `[1, frames, 1]`
     fn forward(&self, mut x: Tensor<3>) -> Tensor<3> {
         for conv in &self.convs {
-            x = activation::elu(conv.forward(x), 1.0);
+            x = elu(conv.forward(x));
         }
-        self.classifier.forward(x.swap_dims(1, 2)).abs()
+        self.classifier.forward(x).abs()
     }
 }

@@ -22,7 +22,8 @@ fn basis(bin: usize, n: usize) -> (f32, f32) {
     (angle.cos() as f32, angle.sin() as f32)
 }
 
-/// The spectrum of `signal`, whose ends are mirrored: row-major `[18, len / 4 + 1]`, nine real rows, then nine imaginary.
+/// The spectrum of `signal`, whose ends are mirrored: row-major
+/// `[len / 4 + 1, 18]`, nine real parts, then nine imaginary ones in each row.
 pub fn analyse(signal: &[f32]) -> Vec<f32> {
     let columns = signal.len() / HOP + 1;
     let window = window();
@@ -40,7 +41,7 @@ pub fn analyse(signal: &[f32]) -> Vec<f32> {
         signal[mirrored as usize]
     };
     let mut out = vec![0.0; 2 * BINS * columns];
-    for column in 0..columns {
+    for (column, out) in out.chunks_exact_mut(2 * BINS).enumerate() {
         let start = (column * HOP) as isize - (POINTS / 2) as isize;
         let frame: [f32; POINTS] = std::array::from_fn(|n| at(start + n as isize) * window[n]);
         for (bin, row) in table.iter().enumerate() {
@@ -49,20 +50,20 @@ pub fn analyse(signal: &[f32]) -> Vec<f32> {
                 real += value * cosine;
                 imaginary -= value * sine;
             }
-            out[bin * columns + column] = real;
-            out[(BINS + bin) * columns + column] = imaginary;
+            out[bin] = real;
+            out[BINS + bin] = imaginary;
         }
     }
     out
 }
 
-/// What the network says of each column to samples: `[18, columns]` of log magnitudes (nine) and of values whose *sine* is
-/// the phase angle in radians (nine) → `4·(columns − 1)` samples within ± `limit`.
+/// What the network says of each column to samples: `[columns, 18]`, nine log magnitudes and nine values whose *sine* is
+/// the phase angle in radians → `4·(columns − 1)` samples within ± `limit`.
 pub fn synthesise(network: &[f32], limit: f32) -> Vec<f32> {
     let columns = network.len() / (2 * BINS);
     let polar = |bin: usize, column: usize| {
-        let magnitude = network[bin * columns + column].exp();
-        (magnitude, network[(BINS + bin) * columns + column].sin())
+        let row = &network[column * 2 * BINS..][..2 * BINS];
+        (row[bin].exp(), row[BINS + bin].sin())
     };
     let mut samples = inverse(columns, polar);
     for sample in &mut samples {

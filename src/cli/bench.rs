@@ -64,7 +64,7 @@ struct TextReport {
     best_s: f64,
 }
 
-pub(super) fn run(place: &Place, arguments: BenchArgs) -> Result<(), CliError> {
+pub(super) fn run(place: &Place, arguments: &BenchArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
     let settings = place.settings(Vec::new())?;
     let measured = match (arguments.model, arguments.random_weights) {

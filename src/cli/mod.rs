@@ -72,7 +72,7 @@ pub fn run() -> ExitCode {
         Some(Command::Voices(arguments)) => voices::run(&place, arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&place, &arguments),
-        Some(Command::Bench(arguments)) => bench::run(&place, arguments),
+        Some(Command::Bench(arguments)) => bench::run(&place, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

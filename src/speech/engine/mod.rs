@@ -217,7 +217,7 @@ impl Lease {
         let stopped = || ModelError::NotLoaded("the engine has stopped".to_owned());
         let (reply, answer) = oneshot::channel();
         let model = self.info.name.clone();
-        let span = tracing::Span::current();
+        let (chunk, span) = (Box::new(chunk), tracing::Span::current());
         if !self.engine.thread.order(Order::Speak { model, chunk, cancel, progress, reply, span }) {
             return Err(stopped());
         }

@@ -25,7 +25,7 @@ pub(super) enum Order {
     },
     Speak {
         model: String,
-        chunk: ChunkRequest,
+        chunk: Box<ChunkRequest>,
         cancel: Cancel,
         progress: OnProgress,
         reply: oneshot::Sender<Result<Vec<f32>, ModelError>>,

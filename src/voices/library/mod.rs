@@ -145,28 +145,30 @@ impl Library {
 
     /// What a model computed from a clip, or computes now: kept beside the clips, so that it is done once.
     ///
-    /// `kind` names what it is and for which models, such as `turbo.safetensors`; it must change when the form of the result
-    /// does. A result that cannot be kept is computed again next time.
+    /// `kind` names what it is and for which models, such as `turbo.safetensors`. `read` makes it of the bytes that were
+    /// kept; what it cannot read, because it is stale or damaged, is computed anew, and so is what could not be kept.
     ///
     /// # Errors
     /// Those of `compute` alone.
-    pub fn computed<E>(
+    pub fn computed<V, E>(
         &self,
         clip: &Clip,
         kind: &str,
-        compute: impl FnOnce() -> Result<Vec<u8>, E>,
-    ) -> Result<Vec<u8>, E> {
+        read: impl FnOnce(&[u8]) -> Option<V>,
+        compute: impl FnOnce() -> Result<(V, Vec<u8>), E>,
+    ) -> Result<V, E> {
         let folder = self.shared.folder.join(COMPUTED);
         let file_name = format!("{}-{kind}", clip.hash);
-        if let Ok(bytes) = fs::read(folder.join(&file_name)) {
-            return Ok(bytes);
+        let kept = fs::read(folder.join(&file_name)).ok();
+        if let Some(known) = kept.and_then(|bytes| read(&bytes)) {
+            return Ok(known);
         }
-        let bytes = compute()?;
+        let (computed, bytes) = compute()?;
         let kept = make_folder(&folder).and_then(|()| files::write_bytes(&folder, &file_name, &bytes));
         if let Err(error) = kept {
             tracing::warn!(%error, voice = clip.id, "a computed voice cannot be kept");
         }
-        Ok(bytes)
+        Ok(computed)
     }
 
     /// Keeps other writers out, of this process and of others, until it is dropped.

@@ -148,7 +148,7 @@ fn removing_takes_everything_of_a_voice_and_nothing_of_another() {
     let emily = library.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap().clip;
     let max = library.add(upload("Max", wav(2.5, 330.0)), &[]).unwrap().clip;
     for clip in [&emily, &max] {
-        library.computed(clip, "test.bin", || Ok::<_, ()>(vec![1, 2, 3])).unwrap();
+        compute(&library, clip, "test.bin", 7).unwrap();
     }
     library.remove("EMILY").unwrap();
     assert_eq!(ids(&library), ["max"]);
@@ -158,16 +158,24 @@ fn removing_takes_everything_of_a_voice_and_nothing_of_another() {
     assert!(matches!(library.remove("emily"), Err(LibraryError::Unknown(_))));
 }
 
+/// Keeps a byte for a clip, or reads the one that was kept.
+fn compute(library: &Library, clip: &Clip, kind: &str, byte: u8) -> Result<u8, &'static str> {
+    let read = |bytes: &[u8]| bytes.first().copied();
+    library.computed(clip, kind, read, || if byte == 0 { Err("too short") } else { Ok((byte, vec![byte])) })
+}
+
 #[test]
-fn what_a_model_computed_from_a_clip_is_kept_and_a_failure_is_not() {
+fn what_a_model_computed_from_a_clip_is_kept_unless_it_failed_or_cannot_be_read() {
     let (folder, library) = library();
     let clip = library.add(upload("Emily", wav(2.5, 220.0)), &[]).unwrap().clip;
-    let failed = library.computed(&clip, "a.bin", || Err::<Vec<u8>, _>("too short"));
-    assert_eq!(failed, Err("too short"));
-    assert_eq!(library.computed(&clip, "a.bin", || Ok::<_, ()>(vec![7])), Ok(vec![7]));
+    assert_eq!(compute(&library, &clip, "a.bin", 0), Err("too short"));
+    assert_eq!(compute(&library, &clip, "a.bin", 7), Ok(7));
     let again = Library::open(folder.path(), Limits::default());
-    assert_eq!(again.computed(&clip, "a.bin", || Err("computed twice")), Ok(vec![7]));
-    assert_eq!(again.computed(&clip, "b.bin", || Ok::<_, ()>(vec![8])), Ok(vec![8]), "each kind for itself");
+    assert_eq!(compute(&again, &clip, "a.bin", 8), Ok(7), "it is computed once");
+    assert_eq!(compute(&again, &clip, "b.bin", 8), Ok(8), "each kind for itself");
+    let kept = folder.path().join(format!("voices/computed/{}-a.bin", clip.hash));
+    fs::write(kept, "").unwrap();
+    assert_eq!(compute(&again, &clip, "a.bin", 9), Ok(9), "what cannot be read is made anew");
 }
 
 #[test]

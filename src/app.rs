@@ -1,6 +1,6 @@
 //! Opens the parts, starts them, and stops them in order.
 //!
-//! Everything that runs behind the web server hangs here: the lock on the data directory, the job table, the model's
+//! Everything that runs behind the web server hangs here: the lock on the data directory, the job table, the models'
 //! thread, the worker and the clean-up. `App` is a value: tests open one beside another on two directories.
 
 use std::fs::{File, TryLockError};
@@ -13,24 +13,18 @@ use tokio_util::task::TaskTracker;
 
 use crate::jobs::cleanup::Cleaner;
 use crate::jobs::worker::Worker;
-use crate::jobs::{Jobs, OpenError, QueueSettings, RecoverError};
-use crate::speech::engine::{Engine, LoadModel};
+use crate::jobs::{Jobs, OpenError, QueueSettings, RecoverError, with_causes};
+use crate::speech::catalog::Catalog;
+use crate::speech::engine::{Engine, EngineSettings};
 
-/// What a server is made of. `load` is called on the model's thread.
+/// What a server is made of.
+#[derive(Debug)]
 pub struct AppSettings {
     pub data_dir: PathBuf,
     pub queue: QueueSettings,
-    pub load: LoadModel,
-}
-
-impl std::fmt::Debug for AppSettings {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("AppSettings")
-            .field("data_dir", &self.data_dir)
-            .field("queue", &self.queue)
-            .finish_non_exhaustive()
-    }
+    pub engine: EngineSettings,
+    /// The models, and the library of this data directory.
+    pub catalog: Catalog,
 }
 
 /// Why the server could not start.
@@ -52,7 +46,7 @@ pub enum AppError {
     Jobs(#[from] OpenError),
     #[error("cannot take up the jobs of the last run")]
     Recover(#[from] RecoverError),
-    #[error("cannot start the model's thread")]
+    #[error("cannot start the models' thread")]
     Thread(#[source] io::Error),
 }
 
@@ -70,25 +64,33 @@ pub struct App {
 
 impl App {
     /// Opens the data directory for this process alone, takes up what the last run left, and starts working. Returns
-    /// before the model is loaded; jobs are accepted from here on.
+    /// before any model is loaded; jobs are accepted from here on.
     pub async fn open(settings: AppSettings) -> Result<Self, AppError> {
-        let AppSettings { data_dir, queue, load } = settings;
+        let AppSettings { data_dir, queue, engine, catalog } = settings;
         std::fs::create_dir_all(&data_dir)
             .map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let lock = lock_data_dir(&data_dir)?;
         let jobs = Jobs::open(&data_dir, queue).await?;
         jobs.recover().await?;
-        let engine = Engine::start(load).map_err(AppError::Thread)?;
+        let engine = Engine::start(catalog.clone(), engine).map_err(AppError::Thread)?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(Worker::new(&jobs, engine.clone()).run(stop.clone()));
         tasks.spawn(Cleaner::new(&jobs).run(stop.clone()));
+        // Decoding takes its time; nothing waits for it.
+        tasks.spawn_blocking(move || match catalog.library().adopt(&catalog.own_voice_ids()) {
+            Ok(0) => {}
+            Ok(voices) => tracing::info!(voices, "took up clips from the folder of voices"),
+            Err(error) => {
+                tracing::warn!(error = with_causes(&error), "the folder of voices was not looked through");
+            }
+        });
         tasks.close();
         Ok(Self { jobs, engine, stop, tasks, lock })
     }
 
     /// Stops at the next token: the running job goes back to the queue with its finished chunks, the clean-up ends, the
-    /// model's thread is joined, the database closed. Gives up waiting after `bound`, which loses nothing: what was not
+    /// models' thread is joined, the database closed. Gives up waiting after `bound`, which loses nothing: what was not
     /// put back is taken up by the next start as after a crash.
     pub async fn shutdown(self, bound: Duration) {
         let Self { jobs, engine, stop, tasks, lock } = self;
@@ -96,7 +98,7 @@ impl App {
         let orderly = async {
             tasks.wait().await;
             if !engine.stop(bound).await {
-                tracing::warn!("the model's thread did not end in time");
+                tracing::warn!("the models' thread did not end in time");
             }
             jobs.close().await;
         };

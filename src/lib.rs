@@ -1,6 +1,7 @@
 //! The declaim speech server. Modules stand in import order: each imports only from those above it.
 
 pub mod config;
+pub mod files;
 pub mod models;
 pub mod voices;
 

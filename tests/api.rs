@@ -2,16 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "api/models.rs"]
+mod models;
 mod server;
+#[path = "api/voices.rs"]
+mod voices;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
+use declaim::speech::catalog::Offer;
 use declaim::speech::model::ModelError;
+use declaim::speech::tone::{self, Tone, ToneSettings};
 use serde_json::{Value, json};
-use server::{PATIENCE, Server, tone};
+use server::{PATIENCE, Server, humming};
 
 /// A job of some seconds on the slow server, so that it is caught while it runs.
 const LONG: &str =
@@ -297,7 +303,7 @@ fn every_spelling_of_a_voice_leads_to_it() {
 fn the_default_voice_is_a_setting() {
     let server = Server::with(
         |settings| settings.tts_engine.default_voice_id = Some("Whistle".to_owned()),
-        tone(Duration::ZERO),
+        humming(Duration::ZERO),
     );
     let id = server.enqueue(&hello());
     assert_eq!(server.status(&id)["voice"], "whistle");
@@ -306,7 +312,7 @@ fn the_default_voice_is_a_setting() {
 
 #[test]
 fn every_invalid_field_is_refused_by_name_on_both_doors() {
-    let server = Server::with(|settings| settings.limits.max_text_chars = 20, tone(Duration::ZERO));
+    let server = Server::with(|settings| settings.limits.max_text_chars = 20, humming(Duration::ZERO));
     for (fields, status, expected) in [
         (json!({ "text": null }), 422, "text is empty"),
         (json!({ "text": "" }), 422, "text is empty"),
@@ -378,7 +384,7 @@ fn every_valid_edge_is_accepted() {
 
 #[test]
 fn bodies_that_are_no_json_object_are_refused() {
-    let server = Server::with(|settings| settings.limits.max_body_bytes = 2000, tone(Duration::ZERO));
+    let server = Server::with(|settings| settings.limits.max_body_bytes = 2000, humming(Duration::ZERO));
     let post = |content_type: Option<&str>, body: &[u8]| server.post_raw("/tts/enqueue", content_type, body);
     let json = Some("application/json");
 
@@ -408,7 +414,7 @@ fn bodies_that_are_no_json_object_are_refused() {
 
 #[test]
 fn a_body_without_announced_length_is_bounded_too() {
-    let server = Server::with(|settings| settings.limits.max_body_bytes = 2000, tone(Duration::ZERO));
+    let server = Server::with(|settings| settings.limits.max_body_bytes = 2000, humming(Duration::ZERO));
     let chunk = format!("{:x}\r\n{}\r\n", 3000, "x".repeat(3000));
     let request = format!(
         "POST /tts/enqueue HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
@@ -430,7 +436,7 @@ fn raw(server: &Server, request: &str) -> String {
 #[test]
 fn a_full_queue_refuses_with_a_time_to_come_back() {
     let server =
-        Server::with(|settings| settings.limits.max_queued_jobs = 1, tone(Duration::from_millis(20)));
+        Server::with(|settings| settings.limits.max_queued_jobs = 1, humming(Duration::from_millis(20)));
     let running = server.enqueue(&json!({ "text": LONG }));
     server.wait_for(&running, &["running"]);
     server.enqueue(&json!({ "text": LONG }));
@@ -444,7 +450,7 @@ fn a_full_queue_refuses_with_a_time_to_come_back() {
 #[test]
 fn only_so_many_clients_may_hold_the_line() {
     let server =
-        Server::with(|settings| settings.limits.max_waiting_requests = 1, tone(Duration::from_millis(20)));
+        Server::with(|settings| settings.limits.max_waiting_requests = 1, humming(Duration::from_millis(20)));
     std::thread::scope(|scope| {
         let first = scope.spawn(|| server.post("/tts", &json!({ "text": "This takes a second or so." })));
         let started = std::time::Instant::now();
@@ -496,7 +502,7 @@ fn interactive_requests_are_served_before_jobs_that_wait() {
 fn waiting_too_long_ends_with_the_way_to_the_result() {
     let server = Server::with(
         |settings| settings.limits.max_wait = Duration::from_millis(200),
-        tone(Duration::from_millis(20)),
+        humming(Duration::from_millis(20)),
     );
     let answer = server.post("/tts", &json!({ "text": "This takes a second or so." }));
     assert_eq!(answer.status, 504);
@@ -507,60 +513,88 @@ fn waiting_too_long_ends_with_the_way_to_the_result() {
 }
 
 #[test]
-fn while_the_model_loads_jobs_are_accepted_and_spoken_later() {
+fn while_the_model_loads_requests_are_checked_at_once_and_jobs_spoken_later() {
     let (let_go, hold) = mpsc::channel::<()>();
-    let mut load = tone(Duration::ZERO);
-    let server = Server::with(
-        |_settings| {},
-        move || {
-            // Also when the test has failed and the sender is gone.
-            let _ = hold.recv_timeout(PATIENCE);
-            load()
-        },
-    );
+    let hold = Mutex::new(hold);
+    let offer = Offer::new(tone::info(), move || {
+        // Also when the test has failed and the sender is gone.
+        let _ = hold.lock().unwrap().recv_timeout(PATIENCE);
+        Ok(Box::new(Tone::new(ToneSettings::default())))
+    });
+    let server = Server::with(|_settings| {}, Box::new(move |_library| vec![offer]));
     let not_ready = server.get("/readyz");
     assert_eq!((not_ready.status, not_ready.header("retry-after")), (503, "1"));
     assert_eq!(not_ready.detail(), "The model is still loading. Try again in a moment.");
     assert_eq!(server.get("/healthz").status, 200);
     let info = server.get("/api/model-info").json();
     assert_eq!(
-        (&info["loaded"], &info["state"], &info["class_name"]),
-        (&json!(false), &json!("loading"), &json!(null))
+        (&info["loaded"], &info["state"], &info["class_name"], &info["device"]),
+        (&json!(false), &json!("loading"), &json!("Tone"), &json!(null))
     );
+    assert_eq!(server.get("/api/voices").json()[1]["id"], "whistle");
 
     let known = server.enqueue(&json!({ "text": "Hi", "predefined_voice_id": "Whistle.wav" }));
     let default = server.enqueue(&hello());
-    let unknown = server.enqueue(&json!({ "text": "Hi", "predefined_voice_id": "Emily.wav" }));
-    assert_eq!(server.status(&known)["status"], "queued");
+    for (field, value) in [("predefined_voice_id", "Emily.wav"), ("model", "choir")] {
+        let refused = server.post("/tts/enqueue", &json!({ "text": "Hi", field: value }));
+        assert_eq!(refused.status, 404, "{field}");
+        assert!(refused.detail().contains(&format!("{value:?}")), "{}", refused.detail());
+    }
+    let waiting = server.status(&known);
+    assert_eq!((&waiting["status"], &waiting["voice"]), (&json!("queued"), &json!("whistle")));
+    assert_eq!(waiting["waiting_for"], "the model tone is being loaded");
     let_go.send(()).unwrap();
-    server.wait_for(&known, &["completed"]);
+    let completed = server.wait_for(&known, &["completed"]);
+    assert!(completed.get("waiting_for").is_none() && completed["model"] == "tone", "{completed}");
     server.wait_for(&default, &["completed"]);
-    let failed = server.wait_for(&unknown, &["failed"]);
-    assert!(failed["error"].as_str().unwrap().contains("Emily.wav"), "{failed}");
     assert_eq!(server.get("/readyz").status, 200);
 }
 
 #[test]
 fn a_model_that_could_not_be_loaded_is_told_with_its_cause() {
-    let server =
-        Server::with(|_settings| {}, || Err(ModelError::NotLoaded("the weights are missing".to_owned())));
+    let broken =
+        Offer::new(tone::info(), || Err(ModelError::NotLoaded("the weights are missing".to_owned())));
+    let server = Server::with(|_settings| {}, Box::new(move |_library| vec![broken]));
     let started = std::time::Instant::now();
     while server.get("/api/model-info").json()["state"] != "failed" {
         assert!(started.elapsed() < PATIENCE);
     }
-    for answer in [
-        server.post("/tts/enqueue", &hello()),
-        server.post("/tts", &hello()),
-        server.get("/readyz"),
-        server.get("/api/voices"),
-        server.post("/api/preview", &hello()),
-    ] {
+    for answer in
+        [server.post("/tts/enqueue", &hello()), server.post("/tts", &hello()), server.get("/readyz")]
+    {
         assert_eq!(answer.status, 503);
-        assert!(answer.detail().contains("the weights are missing"), "{}", answer.detail());
+        assert_eq!(answer.detail(), "The model tone could not be loaded: the weights are missing");
+        assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
     }
     let info = server.get("/api/model-info").json();
-    assert!(info["error"].as_str().unwrap().contains("the weights are missing"));
-    assert_eq!(server.get("/healthz").status, 200);
+    assert_eq!(info["error"], "the weights are missing");
+    for answer in [server.get("/healthz"), server.get("/api/voices"), server.post("/api/preview", &hello())] {
+        assert_eq!(answer.status, 200, "what needs no loaded model works");
+    }
+}
+
+#[test]
+fn a_client_that_holds_the_line_is_told_when_the_model_cannot_be_loaded_after_all() {
+    let (let_go, hold) = mpsc::channel::<()>();
+    let hold = Mutex::new(hold);
+    let offer = Offer::new(tone::info(), move || {
+        let _ = hold.lock().unwrap().recv_timeout(PATIENCE);
+        Err(ModelError::NotLoaded("the weights are missing".to_owned()))
+    });
+    let server = Server::with(|_settings| {}, Box::new(move |_library| vec![offer]));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| server.post("/tts", &hello()));
+        let started = std::time::Instant::now();
+        while server.get("/api/jobs").json().as_array().unwrap().is_empty() {
+            assert!(started.elapsed() < PATIENCE);
+        }
+        let_go.send(()).unwrap();
+        let answer = waiting.join().unwrap();
+        assert_eq!(answer.status, 503);
+        assert!(answer.detail().contains("the weights are missing"), "{}", answer.detail());
+    });
+    let id = server.get("/api/jobs").json()[0]["job_id"].as_str().unwrap().to_owned();
+    server.wait_for(&id, &["cancelled"]);
 }
 
 #[test]
@@ -579,6 +613,9 @@ fn the_model_is_described_with_upstreams_keys_and_ours() {
         ("error", json!(null)),
         ("device_reason", json!("the test model needs no device")),
         ("default_voice", json!("hum")),
+        ("supports_cloning", json!(false)),
+        ("memory_budget_mb", json!(null)),
+        ("unload_after_min", json!(null)),
         ("max_text_chars", json!(500_000)),
         ("version", json!(env!("CARGO_PKG_VERSION"))),
     ] {
@@ -594,14 +631,26 @@ fn the_model_is_described_with_upstreams_keys_and_ours() {
 fn voices_are_listed_in_both_shapes() {
     let server = Server::start();
     let voices = server.get("/api/voices").json();
-    let fields = ["default", "gender", "id", "language", "name", "origin"];
+    let fields = ["default", "gender", "id", "kind", "language", "models", "name", "origin", "usable"];
     for voice in voices.as_array().unwrap() {
         assert_eq!(voice.as_object().unwrap().keys().collect::<Vec<_>>(), fields);
     }
+    let listed: Vec<&str> =
+        voices.as_array().unwrap().iter().map(|voice| voice["id"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["hum", "whistle", "drone"]);
     assert_eq!(
-        (&voices[0]["id"], &voices[0]["default"], &voices[1]["default"]),
-        (&json!("hum"), &json!(true), &json!(false))
+        (&voices[0]["default"], &voices[1]["default"], &voices[0]["usable"], &voices[2]["usable"]),
+        (&json!(true), &json!(false), &json!(true), &json!(false))
     );
+    assert_eq!(
+        voices[2]["models"],
+        json!([
+            { "name": "tone", "usable": false, "why_not": "it is built into tone-low" },
+            { "name": "tone-low", "usable": true },
+        ])
+    );
+    let for_low = server.get("/api/voices?model=tone-low").json();
+    assert_eq!((&for_low[0]["id"], &for_low[0]["default"]), (&json!("drone"), &json!(true)));
     assert_eq!(
         server.get("/get_predefined_voices").json(),
         json!([
@@ -660,7 +709,7 @@ fn health_is_liveness_and_ready_is_readiness() {
 fn names_that_are_not_this_machine_are_refused_unless_allowed() {
     let server = Server::with(
         |settings| settings.server.allowed_hosts = vec!["speech.lan".to_owned()],
-        tone(Duration::ZERO),
+        humming(Duration::ZERO),
     );
     for (host, expected) in [
         ("localhost:8004", "200"),
@@ -674,7 +723,7 @@ fn names_that_are_not_this_machine_are_refused_unless_allowed() {
             raw(&server, &format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{host}: {answer}");
     }
-    let open = Server::with(|settings| settings.server.host = "0.0.0.0".to_owned(), tone(Duration::ZERO));
+    let open = Server::with(|settings| settings.server.host = "0.0.0.0".to_owned(), humming(Duration::ZERO));
     let answer = raw(&open, "GET /healthz HTTP/1.1\r\nHost: speech.example\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
@@ -738,8 +787,10 @@ fn the_page_is_served_under_a_strict_policy_with_assets_that_may_be_kept() {
 
 #[test]
 fn stopping_sends_waiting_clients_away_with_the_way_to_their_result() {
-    let server =
-        Server::with(|settings| settings.server.shutdown = Duration::ZERO, tone(Duration::from_millis(20)));
+    let server = Server::with(
+        |settings| settings.server.shutdown = Duration::ZERO,
+        humming(Duration::from_millis(20)),
+    );
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| server.post("/tts", &json!({ "text": LONG })));
         let started = std::time::Instant::now();

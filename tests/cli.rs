@@ -176,6 +176,110 @@ fn voices_are_listed_for_people_and_for_scripts() {
     assert!(listed.contains("\n  whistle  Whistle (en)."), "{listed}");
     let voices: Value = serde_json::from_str(&out(&run(data.path(), &["voices", "--json"]))).unwrap();
     assert_eq!(voices[1]["id"], "whistle");
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "looking leaves nothing behind");
+}
+
+/// A wav of a tone that swells and fades.
+fn write_clip(path: &Path, seconds: u32, pitch: f64) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 24_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for index in 0..seconds * 24_000 {
+        let time = f64::from(index) / 24_000.0;
+        let swell = 0.5 - 0.5 * (std::f64::consts::TAU * 2.0 * time).cos();
+        writer.write_sample((8000.0 * swell * (std::f64::consts::TAU * pitch * time).sin()) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
+#[test]
+fn a_clip_is_checked_added_spoken_with_renamed_and_removed() {
+    let data = tempfile::tempdir().unwrap();
+    let clips = tempfile::tempdir().unwrap();
+    let clip = clips.path().join("Emily Noël.wav");
+    write_clip(&clip, 3, 220.0);
+    let clip = clip.to_str().unwrap();
+
+    let checked = run(data.path(), &["voices", "check", clip]);
+    assert!(
+        out(&checked).starts_with("3.0 seconds of wav at 24000 Hz"),
+        "{}{}",
+        out(&checked),
+        err(&checked)
+    );
+    let report = run(data.path(), &["voices", "check", clip, "--json"]);
+    let report: Value = serde_json::from_str(&out(&report)).unwrap();
+    assert_eq!((&report["duration_sec"], &report["format"]), (&json!(3.0), &json!("wav")));
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "checking adds nothing");
+
+    let added = run(data.path(), &["voices", "add", clip, "--consent", "my own voice"]);
+    assert_eq!(out(&added).trim(), "emily-noël (Emily Noël), 3.0 seconds, added", "{}", err(&added));
+    let again = run(data.path(), &["voices", "add", clip]);
+    assert!(out(&again).contains("was there already"), "{}", out(&again));
+    let listed = out(&run(data.path(), &["voices"]));
+    assert!(listed.contains("- emily-noël  Emily Noël. the model tone has fixed voices only"), "{listed}");
+    let listed = out(&run(data.path(), &["voices", "list", "--model", "tone-low"]));
+    assert!(listed.contains("  emily-noël  Emily Noël (en). a clip of 3.0 seconds"), "{listed}");
+    assert!(listed.contains("Consent: my own voice"), "{listed}");
+
+    let spoken = run(data.path(), &["say", "Hi", "--model", "tone-low", "--voice", "emily noël.wav"]);
+    assert!(err(&spoken).contains("model tone-low, voice emily-noël"), "{}", err(&spoken));
+    let refused = run(data.path(), &["say", "Hi", "--voice", "emily-noël"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(err(&refused).contains("for this voice, send model tone-low"), "{}", err(&refused));
+
+    let renamed = run(data.path(), &["voices", "rename", "emily-noël", "Max"]);
+    assert_eq!(out(&renamed).trim(), "emily-noël is called Max", "{}", err(&renamed));
+    let removed = run(data.path(), &["voices", "remove", "max"]);
+    assert_eq!(out(&removed).trim(), "emily-noël removed", "{}", err(&removed));
+    let gone = run(data.path(), &["voices", "remove", "max"]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(err(&gone).contains("there is no voice \"max\""), "{}", err(&gone));
+}
+
+#[test]
+fn a_voice_stays_while_a_job_of_the_directory_needs_it_and_a_running_server_sees_changes() {
+    let data = tempfile::tempdir().unwrap();
+    let clip = data.path().join("clip.wav");
+    write_clip(&clip, 3, 220.0);
+    let server = Server::start(data.path(), |command| {
+        command.env("DECLAIM_TONE_MS_PER_TOKEN", "20");
+    });
+    let added = run(data.path(), &["voices", "add", "clip.wav", "--name", "Emily"]);
+    assert_eq!(added.status.code(), Some(0), "{}", err(&added));
+    let text = "This sentence takes a while to be spoken by the slow model of this test.";
+    let body = json!({ "text": text, "model": "tone-low", "predefined_voice_id": "emily" });
+    let mut answer = ureq::post(format!("{}/tts/enqueue", server.url)).send_json(body).unwrap();
+    let id = answer.body_mut().read_json::<Value>().unwrap()["job_id"].as_str().unwrap().to_owned();
+    let refused = run(data.path(), &["voices", "remove", "emily"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("needed by 1 unfinished jobs"), "{}", err(&refused));
+    assert!(err(&refused).contains("hint: "), "{}", err(&refused));
+    server.wait_for(&id, "completed");
+    assert_eq!(run(data.path(), &["voices", "remove", "emily"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_is_no_clip_is_refused_in_one_sentence() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("notes.wav"), "no sound").unwrap();
+    for command in ["add", "check"] {
+        let refused = run(data.path(), &["voices", command, "notes.wav"]);
+        assert_eq!(refused.status.code(), Some(1), "{command}");
+        assert!(
+            err(&refused).contains("the clip cannot be used: this is not a sound file"),
+            "{}",
+            err(&refused)
+        );
+        let missing = run(data.path(), &["voices", command, "missing.wav"]);
+        assert!(err(&missing).contains("cannot read missing.wav"), "{}", err(&missing));
+    }
+    let misplaced = run(data.path(), &["voices", "--json", "check", "notes.wav"]);
+    assert_eq!(misplaced.status.code(), Some(2));
 }
 
 #[test]

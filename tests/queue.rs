@@ -16,11 +16,18 @@ use declaim::app::{App, AppError, AppSettings};
 use declaim::jobs::cleanup::{Cleaner, Swept};
 use declaim::jobs::worker::Worker;
 use declaim::jobs::{CancelOutcome, EnqueueError, Job, JobId, JobStatus, Jobs, Priority, QueueSettings};
-use declaim::speech::engine::Engine;
+use declaim::speech::SpeechRequest;
+use declaim::speech::catalog::Offer;
+use declaim::speech::engine::{Engine, EngineSettings};
 use declaim::speech::model::ModelError;
 use puppet::{OnToken, Puppet, Record, TOKENS, request, sentence};
 
 const BOUND: Duration = Duration::from_secs(20);
+
+async fn open(folder: &tempfile::TempDir, queue: QueueSettings, offers: Vec<Offer>) -> Result<App, AppError> {
+    let (data_dir, engine) = (folder.path().to_owned(), EngineSettings::default());
+    App::open(AppSettings { data_dir, queue, engine, catalog: puppet::catalog(offers) }).await
+}
 
 /// A server without doors on a directory of its own.
 struct Stage {
@@ -36,14 +43,8 @@ impl Stage {
 
     async fn open_on(folder: Arc<tempfile::TempDir>, queue: QueueSettings, on_token: OnToken) -> Self {
         let record = Record::default();
-        let strings = record.clone();
-        let app = App::open(AppSettings {
-            data_dir: folder.path().to_owned(),
-            queue,
-            load: Box::new(move || Ok(Puppet::on_strings(&strings, &on_token))),
-        })
-        .await
-        .unwrap();
+        let offers = vec![Puppet::offer("puppet", &record, &on_token)];
+        let app = open(&folder, queue, offers).await.unwrap();
         Self { app, folder, record }
     }
 
@@ -416,31 +417,81 @@ async fn a_chunk_whose_file_is_gone_is_spoken_again() {
 #[tokio::test]
 async fn jobs_are_accepted_while_the_model_loads_and_wait_for_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (open, gate) = mpsc::channel::<()>();
-    let record = Record::default();
-    let strings = record.clone();
-    let app = App::open(AppSettings {
-        data_dir: folder.path().to_owned(),
-        queue: QueueSettings::default(),
-        load: Box::new(move || {
-            gate.recv().unwrap();
-            Ok(Puppet::on_strings(&strings, &freely()))
-        }),
-    })
-    .await
-    .unwrap();
+    let (let_go, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    let offer = Offer::new(puppet::info("puppet"), move || {
+        gate.lock().unwrap().recv().unwrap();
+        Ok(Puppet::on_strings(&Record::default(), &freely()))
+    });
+    let app = open(&folder, QueueSettings::default(), vec![offer]).await.unwrap();
     let id = app.jobs.enqueue(request(sentence("early")), Priority::Normal).await.unwrap().id;
     assert_eq!(app.jobs.get(id).await.unwrap().unwrap().status, JobStatus::Queued);
-    open.send(()).unwrap();
+    let_go.send(()).unwrap();
     assert_eq!(app.jobs.wait(id).await.unwrap().unwrap().status, JobStatus::Completed);
+    app.shutdown(BOUND).await;
+}
+
+#[tokio::test]
+async fn a_job_whose_model_is_not_there_yet_waits_without_being_counted_as_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let (record, loads) = (Record::default(), AtomicUsize::new(0));
+    let strings = record.clone();
+    let late = Offer::new(puppet::info("late"), move || match loads.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(ModelError::Device("busy".to_owned())),
+        _ => Ok(Puppet::on_strings(&strings, &freely())),
+    });
+    let offers = vec![Puppet::offer("puppet", &record, &freely()), late];
+    let app = open(&folder, QueueSettings::default(), offers).await.unwrap();
+    let for_late = SpeechRequest { model: Some("late".to_owned()), ..request(sentence("patient")) };
+    let waiting = app.jobs.enqueue(for_late, Priority::Normal).await.unwrap().id;
+    let passing = app.jobs.enqueue(request(sentence("quick")), Priority::Normal).await.unwrap().id;
+    app.jobs.wait(passing).await.unwrap();
+    let job = app.jobs.get(waiting).await.unwrap().unwrap();
+    assert_eq!((job.status, job.starts), (JobStatus::Queued, 0));
+    let why = job.waits_for.as_deref();
+    assert_eq!(why, Some("the model late could not be loaded: the device failed: busy"));
+    let job = tokio::time::timeout(BOUND, app.jobs.wait(waiting)).await.unwrap().unwrap().unwrap();
+    assert_eq!((job.status, job.starts, job.waits_for), (JobStatus::Completed, 1, None));
+    assert_eq!(record.finished(), ["quick", "patient"].map(sentence));
+    app.shutdown(BOUND).await;
+}
+
+#[tokio::test]
+async fn a_job_whose_model_is_gone_for_good_fails_with_the_reason_and_not_the_next() {
+    let stage = Stage::open(freely()).await;
+    let gone = SpeechRequest { model: Some("gone".to_owned()), ..request(sentence("left")) };
+    let gone = stage.app.jobs.enqueue(gone, Priority::Normal).await.unwrap().id;
+    let next = stage.add(sentence("next")).await;
+    let job = stage.end_of(gone).await;
+    assert_eq!(job.status, JobStatus::Failed);
+    assert_eq!(job.error.as_deref(), Some("there is no model \"gone\"; the models are puppet"));
+    assert_eq!(stage.end_of(next).await.status, JobStatus::Completed);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_server_started_without_its_model_keeps_the_jobs_that_name_none() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let app = open(&folder, QueueSettings::default(), Vec::new()).await.unwrap();
+    let id = app.jobs.enqueue(request(sentence("old")), Priority::Normal).await.unwrap().id;
+    let deadline = Instant::now() + BOUND;
+    loop {
+        let job = app.jobs.get(id).await.unwrap().unwrap();
+        assert_eq!(job.status, JobStatus::Queued);
+        if job.waits_for.is_some() {
+            break;
+        }
+        assert!(Instant::now() < deadline);
+        tokio::task::yield_now().await;
+    }
     app.shutdown(BOUND).await;
 }
 
 #[tokio::test]
 async fn two_workers_speak_every_job_once() {
     let stage = Stage::open(freely()).await;
-    let record = stage.record.clone();
-    let second = Engine::start(move || Ok(Puppet::on_strings(&record, &freely()))).unwrap();
+    let catalog = puppet::catalog(vec![Puppet::offer("puppet", &stage.record, &freely())]);
+    let second = Engine::start(catalog, EngineSettings::default()).unwrap();
     let stop = tokio_util::sync::CancellationToken::new();
     let worker = tokio::spawn(Worker::new(&stage.app.jobs, second).run(stop.clone()));
     let mut ids = Vec::new();
@@ -478,12 +529,7 @@ async fn a_full_queue_refuses_with_its_bound() {
 #[tokio::test]
 async fn a_second_server_on_the_same_directory_is_refused() {
     let stage = Stage::open(freely()).await;
-    let second = App::open(AppSettings {
-        data_dir: stage.folder.path().to_owned(),
-        queue: QueueSettings::default(),
-        load: Box::new(|| Ok(Puppet::on_strings(&Record::default(), &freely()))),
-    })
-    .await;
+    let second = open(&stage.folder, QueueSettings::default(), Vec::new()).await;
     assert!(matches!(second, Err(AppError::InUse { .. })), "{second:?}");
     let folder = stage.close().await;
     Stage::open_on(folder, QueueSettings::default(), freely()).await.close().await;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::place::Place;
 use super::{CliError, say_line};
-use crate::speech::model::{self, bench};
+use crate::speech::chatterbox::{bench, measure};
 use crate::speech::{chunk, normalize};
 
 /// What the text front end is timed on: numbers, dates and abbreviations, as prose has them.
@@ -93,7 +93,7 @@ pub(super) fn run(place: &Place, arguments: &BenchArgs) -> Result<(), CliError> 
     let bar = indicatif::ProgressBar::new_spinner();
     bar.enable_steady_tick(std::time::Duration::from_millis(120));
     let text = text_front_end();
-    let figures = model::measure(&options, device, arguments.threads.map(usize::from), &mut |stage| {
+    let figures = measure(&options, device, arguments.threads.map(usize::from), &mut |stage| {
         bar.set_message(stage.to_owned());
     });
     bar.finish_and_clear();

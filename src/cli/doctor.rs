@@ -6,11 +6,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::place::Place;
-use super::serve::model_flags;
+use super::serve::{library, model_flags};
 use super::{CliError, say_line};
 use crate::config::Settings;
 use crate::speech::Cancel;
-use crate::speech::model::{self, ChunkRequest};
+use crate::speech::catalog::Catalog;
+use crate::speech::chatterbox::devices;
+use crate::speech::model::ChunkRequest;
 use crate::speech::request::{default_voice, voice_id};
 
 /// An hour of 16-bit audio at 24 kHz takes 173 MB, and twice that again while its chunks are kept.
@@ -40,9 +42,9 @@ pub(super) fn run(place: &Place, arguments: &DoctorArgs) -> Result<(), CliError>
     let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone()))?;
     let data_dir = place.data_dir()?;
     say_line(&format!("declaim {}\n", env!("CARGO_PKG_VERSION")));
-    match model::devices(&settings.tts_engine.device) {
-        Ok(devices) => {
-            for device in devices {
+    match devices(&settings.tts_engine.device) {
+        Ok(found) => {
+            for device in found {
                 let mark = if device.chosen { "*" } else { " " };
                 say_line(&format!("{mark} {} ({}): {}", device.name, device.kind, device.reason));
             }
@@ -56,7 +58,7 @@ pub(super) fn run(place: &Place, arguments: &DoctorArgs) -> Result<(), CliError>
         ("server", check_lock(&data_dir)),
         ("disk", check_disk(&data_dir)),
         ("port", check_port(&settings)),
-        ("model", check_model(&settings)),
+        ("model", check_model(&settings, &data_dir)),
     ];
     let mut problems = 0;
     for (name, finding) in checks {
@@ -115,24 +117,30 @@ fn check_port(settings: &Settings) -> Finding {
     }
 }
 
-fn check_model(settings: &Settings) -> Finding {
+fn check_model(settings: &Settings, data_dir: &Path) -> Finding {
+    let catalog = Catalog::installed(settings, library(settings, data_dir));
+    let info = match catalog.default_model() {
+        Ok(info) => info,
+        Err(unknown) => return Finding::Bad(unknown.to_string()),
+    };
     let started = Instant::now();
-    let mut model = match model::load(&settings.model.name, &settings.tts_engine.device) {
+    let mut model = match catalog.load(&info.name) {
         Ok(model) => model,
         Err(error) => return Finding::Bad(error.to_string()),
     };
     let loading = started.elapsed();
-    let info = model.info().clone();
+    let loaded = model.loaded();
     let voice = default_voice(settings, &info).to_owned();
     let chunk = ChunkRequest {
         text: "One, two, three.".to_owned(),
         voice: voice.clone(),
+        language: None,
         sampling: <_>::default(),
         seed: 1,
     };
     let spoken = model.speak(&chunk, &Cancel::default(), &mut |_share| {});
     let summary =
-        format!("{} on {} ({}), loaded in {loading:.1?}", info.name, info.device, info.device_reason);
+        format!("{} on {} ({}), loaded in {loading:.1?}", info.name, loaded.device, loaded.device_reason);
     let configured = settings.tts_engine.default_voice_id.as_deref();
     match spoken {
         Ok(samples) if samples.iter().all(|sample| *sample == 0.0) => {

@@ -7,10 +7,11 @@ use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::jobs::{JobStatus, OpenError, StoreError};
 use crate::models::ModelsError;
+use crate::speech::catalog::UnknownModel;
 use crate::speech::direct::SpeakError;
 use crate::speech::model::ModelError;
 use crate::speech::request::DraftError;
-use crate::voices::UnknownVoice;
+use crate::voices::{LibraryError, UnknownVoice};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -40,6 +41,12 @@ pub enum CliError {
     Voice(UnknownVoice),
     #[error("{found:?} has the extension of no audio format that declaim writes")]
     Extension { found: PathBuf },
+    #[error(transparent)]
+    NoModel(#[from] UnknownModel),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error("the voice {voice} is needed by {jobs} unfinished jobs")]
+    VoiceInUse { voice: String, jobs: u64 },
     #[error("the model cannot be used")]
     Model(#[source] ModelError),
     #[error("interrupted")]
@@ -90,7 +97,8 @@ impl From<DraftError> for CliError {
     fn from(error: DraftError) -> Self {
         match error {
             // Its sentence without the name of a field that the command line does not have.
-            DraftError::Voice(unknown) => Self::Voice(unknown),
+            DraftError::Voice { unknown, .. } => Self::Voice(unknown),
+            DraftError::NoModel(unknown) | DraftError::Model(unknown) => Self::NoModel(unknown),
             other => Self::Draft(other),
         }
     }
@@ -118,11 +126,14 @@ impl CliError {
                 Some("`declaim models pull NAME --refresh` fetches what is wrong, and only that")
             }
             Self::Models(ModelsError::Unknown { .. }) => Some("`declaim models list` says what they are for"),
+            Self::VoiceInUse { .. } => Some("cancel them with `declaim jobs cancel`, or wait for their end"),
             Self::Model(_) => Some("`declaim doctor` says which models and devices there are"),
             Self::App(_)
             | Self::Serve(_)
             | Self::Draft(_)
             | Self::Voice(_)
+            | Self::NoModel(_)
+            | Self::Library(_)
             | Self::Usage(_)
             | Self::Interrupted
             | Self::Speak(_)
@@ -155,6 +166,9 @@ impl CliError {
             | Self::Listen { .. }
             | Self::Serve(_)
             | Self::Model(_)
+            | Self::NoModel(_)
+            | Self::Library(_)
+            | Self::VoiceInUse { .. }
             | Self::Speak(_)
             | Self::Models(_)
             | Self::DamagedModel { .. }

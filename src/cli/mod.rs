@@ -48,7 +48,7 @@ enum Command {
     Serve(ServeArgs),
     /// Speak a text into a file, without a server.
     Say(say::SayArgs),
-    /// List the voices of a model.
+    /// List the voices, add clips to speak with, check, rename and remove them.
     Voices(voices::VoicesArgs),
     /// List, download, import, check and remove models.
     Models(models::ModelsArgs),

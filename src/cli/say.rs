@@ -8,11 +8,12 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::place::Place;
-use super::serve::model_flags;
+use super::serve::{library, model_flags};
 use super::signals::cancel_on_signal;
 use super::{CliError, tell};
+use crate::speech::catalog::Catalog;
 use crate::speech::direct::{self, SpeakError};
-use crate::speech::model::{self, ModelError};
+use crate::speech::model::ModelError;
 use crate::speech::request::Draft;
 use crate::speech::{AudioFormat, Cancel, SpeechRequest};
 
@@ -55,9 +56,10 @@ pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
         None if to_stdout => settings.audio_output.format.into(),
         None => format_of(&arguments.output)?,
     };
-    let mut model =
-        model::load(&settings.model.name, &settings.tts_engine.device).map_err(CliError::Model)?;
-    let request = SpeechRequest { format, ..draft(arguments)?.check(&settings, Some(model.info()))? };
+    let catalog = Catalog::installed(&settings, library(&settings, &place.data_dir()?));
+    let info = catalog.default_model().map_err(CliError::NoModel)?;
+    let request = SpeechRequest { format, ..draft(arguments)?.check(&settings, &catalog)? };
+    let mut model = catalog.load(&info.name).map_err(CliError::Model)?;
 
     let scratch = Scratch::new()?;
     let spoken_to = scratch.0.join("speech");
@@ -71,7 +73,7 @@ pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
     cancel_on_signal(cancel.clone());
     let bar = progress_bar();
     let started = Instant::now();
-    let spoken = direct::speak(model.as_mut(), &request, &scratch.0, out, &cancel, &mut |progress| {
+    let spoken = direct::speak(model.as_mut(), &info, &request, &scratch.0, out, &cancel, &mut |progress| {
         bar.set_position((progress.share * 1000.0) as u64);
         if progress.total_chunks > 1 {
             bar.set_message(format!("chunk {} of {}", progress.chunk, progress.total_chunks));
@@ -91,7 +93,7 @@ pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
     tell(&format!(
         "{target}: {seconds:.2} s of audio in {elapsed:.2} s, real-time factor {:.3} (model {}, voice {}, seed {})",
         elapsed / seconds.max(0.001),
-        model.info().name,
+        info.name,
         request.voice,
         request.seed,
     ));

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -14,8 +15,9 @@ use crate::app::{App, AppSettings};
 use crate::config::Settings;
 use crate::http::{self, Context};
 use crate::jobs::QueueSettings;
-use crate::speech::engine::{Engine, EngineState};
-use crate::speech::model;
+use crate::speech::catalog::Catalog;
+use crate::speech::engine::{Engine, EngineSettings, ModelState};
+use crate::voices::{Library, Limits};
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(super) struct ServeArgs {
@@ -57,11 +59,14 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(CliError::Serve)?;
         let url = format!("http://{address}");
-        let (name, device) = (settings.model.name.clone(), settings.tts_engine.device.clone());
         let app = App::open(AppSettings {
             data_dir: data_dir.clone(),
             queue: queue_settings(&settings),
-            load: Box::new(move || model::load(&name, &device)),
+            engine: EngineSettings {
+                memory_bytes: settings.model.memory_bytes,
+                unload_after: settings.model.unload_after,
+            },
+            catalog: Catalog::installed(&settings, library(&settings, &data_dir)),
         })
         .await?;
         tracing::info!(data = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "started");
@@ -93,15 +98,16 @@ async fn listen(settings: &Settings) -> Result<TcpListener, CliError> {
     })
 }
 
-/// Says that it is ready, once, when the model is. Until then jobs are accepted and wait.
+/// Says that it is ready, once, when the default model is. Until then jobs are accepted and wait.
 async fn announce(engine: Engine, url: String) {
-    let mut state = engine.state();
-    let ready = state.wait_for(|state| matches!(state, EngineState::Ready(_))).await;
-    if let Ok(state) = ready
-        && let EngineState::Ready(info) = &*state
+    let Ok(info) = engine.catalog().default_model() else { return };
+    let mut states = engine.states();
+    let ready =
+        states.wait_for(|states| matches!(states.of(&info.name).state, ModelState::Ready { .. })).await;
+    if let Ok(states) = ready
+        && let ModelState::Ready { loaded, .. } = states.of(&info.name).state
     {
-        tracing::info!(model = info.name, device = info.device, reason = info.device_reason, "model loaded");
-        say_line(&format!("declaim is ready: {url} (model {}, {})", info.name, info.device));
+        say_line(&format!("declaim is ready: {url} (model {}, {})", info.name, loaded.device));
     }
 }
 
@@ -122,6 +128,17 @@ pub(super) fn queue_settings(settings: &Settings) -> QueueSettings {
         // At most a million by its range.
         max_queued: settings.limits.max_queued_jobs as u32,
     }
+}
+
+/// The clips of a data directory.
+pub(super) fn library(settings: &Settings, data_dir: &Path) -> Library {
+    let voices = &settings.voices;
+    let limits = Limits {
+        max_clip_bytes: voices.max_clip_bytes,
+        max_clip_sec: voices.max_clip_sec,
+        max_voices: voices.max_voices,
+    };
+    Library::open(data_dir, limits)
 }
 
 /// The model and device that a command without a server uses.

@@ -20,6 +20,7 @@ pub struct Settings {
     pub model: Model,
     pub models: Vec<OwnModel>,
     pub hub: Hub,
+    pub voices: Voices,
     pub tts_engine: TtsEngine,
     pub generation_defaults: GenerationDefaults,
     pub audio_output: AudioOutput,
@@ -40,6 +41,17 @@ pub struct Server {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub name: String,
+    /// `None` leaves it to the machine.
+    pub memory_bytes: Option<u64>,
+    /// `None` keeps loaded models.
+    pub unload_after: Option<Duration>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Voices {
+    pub max_clip_bytes: u64,
+    pub max_clip_sec: f64,
+    pub max_voices: usize,
 }
 
 /// A model of the user's own, as it is written; `models` checks what it means.
@@ -153,7 +165,15 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             allowed_hosts: read.texts("server.allowed_hosts")?,
             shutdown: read.seconds("server.shutdown_sec", 0.0..=3600.0)?,
         },
-        model: Model { name: read.text("model.name")? },
+        model: Model {
+            name: read.text("model.name")?,
+            memory_bytes: read
+                .optional("model.memory_mb", |read, key| read.integer(key, 1..=1 << 30))?
+                .map(|megabytes| (megabytes as u64) << 20),
+            unload_after: read
+                .optional("model.unload_after_min", |read, key| read.number(key, 0.001..=525_600.0))?
+                .map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
+        },
         models: read.models("models")?,
         hub: Hub {
             endpoint: read.optional("hub.endpoint", Reader::text)?,
@@ -162,6 +182,11 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             retry_wait: read.seconds("hub.retry_wait_sec", 0.001..=60.0)?,
             stall: read.seconds("hub.stall_sec", 0.1..=3600.0)?,
             use_cache: read.flag("hub.use_cache")?,
+        },
+        voices: Voices {
+            max_clip_bytes: (read.integer("voices.max_clip_mb", 1..=1024)? as u64) << 20,
+            max_clip_sec: read.number("voices.max_clip_sec", 1.0..=600.0)?,
+            max_voices: read.size("voices.max_voices", 0..=100_000)?,
         },
         tts_engine: TtsEngine {
             device: read.text("tts_engine.device")?,

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::Request;
@@ -15,7 +16,10 @@ use serde_json::json;
 
 use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
 use crate::models::ModelsError;
+use crate::speech::catalog::UnknownModel;
 use crate::speech::request::DraftError;
+use crate::voices::LibraryError;
+use crate::voices::clip::ClipError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -46,10 +50,8 @@ pub enum ApiError {
     BodyUnreadable(#[source] axum::Error),
     #[error("The request was not received completely in time; send it again.")]
     TooSlow,
-    #[error(
-        "voice_mode \"clone\" is not possible: the model {model} has fixed voices only. Send voice_mode \"predefined\"."
-    )]
-    NoCloning { model: String },
+    #[error(transparent)]
+    Model(#[from] UnknownModel),
     #[error("The range lies outside the file of {size} bytes.")]
     Range { size: u64 },
 
@@ -63,8 +65,26 @@ pub enum ApiError {
     Stopping(JobId),
     #[error("The model is still loading. Try again in a moment.")]
     ModelLoading,
-    #[error("The model could not be loaded: {0}")]
-    ModelFailed(String),
+    #[error("The model {model} could not be loaded: {reason}")]
+    ModelFailed {
+        model: String,
+        reason: String,
+        /// Until it is tried again.
+        retry_in: Duration,
+    },
+
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error("The voice {voice:?} is needed by {jobs} unfinished jobs; cancel them, or wait for their end.")]
+    VoiceInUse { voice: String, jobs: u64 },
+    #[error(
+        "The body has no clip; send the file as multipart/form-data in a field called file, or as the body itself."
+    )]
+    NoClip,
+    #[error("The body is no readable multipart/form-data: {0}")]
+    Multipart(String),
+    #[error("Pages of other sites may not do this; {0:?} is not this server.")]
+    OtherOrigin(String),
 
     #[error(transparent)]
     Models(#[from] ModelsError),
@@ -93,16 +113,26 @@ pub enum ApiError {
 impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Json { .. } | Self::BodyUnreadable(_) | Self::NoCloning { .. } => StatusCode::BAD_REQUEST,
+            Self::Json { .. }
+            | Self::BodyUnreadable(_)
+            | Self::Multipart(_)
+            | Self::Draft(
+                DraftError::NoReference | DraftError::NoCloning { .. } | DraftError::VoiceForOthers { .. },
+            ) => StatusCode::BAD_REQUEST,
+            Self::OtherOrigin(_) | Self::Library(LibraryError::Predefined(_)) => StatusCode::FORBIDDEN,
             Self::UnknownJob(_)
             | Self::AudioGone(_)
             | Self::NoRoute(_)
             | Self::NoPull(_)
+            | Self::Model(_)
             | Self::Models(ModelsError::Unknown { .. } | ModelsError::NotInstalled(_))
-            | Self::Draft(DraftError::Voice(_)) => StatusCode::NOT_FOUND,
+            | Self::Draft(DraftError::Voice { .. } | DraftError::Model(_))
+            | Self::Library(LibraryError::Unknown(_)) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::AlreadyFinished { .. }
+            | Self::VoiceInUse { .. }
+            | Self::Library(LibraryError::NameTaken(_) | LibraryError::Full { .. })
             | Self::Models(
                 ModelsError::Damaged { .. }
                 | ModelsError::OwnFolder { .. }
@@ -112,13 +142,27 @@ impl ApiError {
                 | ModelsError::Cancelled,
             ) => StatusCode::CONFLICT,
             Self::Cancelled(_) => StatusCode::GONE,
-            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge { .. } | Self::Library(LibraryError::Clip(ClipError::TooLarge { .. })) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Draft(
                 DraftError::EmptyText | DraftError::TextTooLong { .. } | DraftError::Field { .. },
             )
+            | Self::Library(
+                LibraryError::Name
+                | LibraryError::Language(_)
+                | LibraryError::Note
+                | LibraryError::Clip(
+                    ClipError::TooLong { .. }
+                    | ClipError::TooShort { .. }
+                    | ClipError::Silent
+                    | ClipError::Decode(_),
+                ),
+            )
+            | Self::NoClip
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } => StatusCode::TOO_EARLY,
             Self::QueueFull { .. } | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -131,22 +175,24 @@ impl ApiError {
                 | ModelsError::Thread(_)
                 | ModelsError::Crashed,
             )
+            | Self::Library(LibraryError::File(_) | LibraryError::Record(_))
             | Self::Bug => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Models(ModelsError::Hub(_)) => StatusCode::BAD_GATEWAY,
             Self::Models(ModelsError::DiskFull { .. }) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::ModelLoading | Self::ModelFailed(_) | Self::Stopping(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ModelLoading
+            | Self::ModelFailed { .. }
+            | Self::Draft(DraftError::NoModel(_))
+            | Self::Stopping(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::WaitedTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
     /// Seconds after which trying again can help.
-    fn retry_after(&self) -> Option<u16> {
+    fn retry_after(&self) -> Option<u64> {
         match self {
             Self::NotYet { .. } | Self::ModelLoading => Some(1),
-            Self::QueueFull { .. }
-            | Self::TooManyWaiting { .. }
-            | Self::ModelFailed(_)
-            | Self::Stopping(_) => Some(10),
+            Self::ModelFailed { retry_in, .. } => Some(retry_in.as_secs() + 1),
+            Self::QueueFull { .. } | Self::TooManyWaiting { .. } | Self::Stopping(_) => Some(10),
             _ => None,
         }
     }

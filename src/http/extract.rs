@@ -83,10 +83,23 @@ impl FromRequest<Context> for Fields {
 
 fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     let found = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let essence = found.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let is_json = essence.eq_ignore_ascii_case("application/json")
-        || (essence.len() > 5 && essence[..].to_ascii_lowercase().ends_with("+json"));
-    if is_json { Ok(()) } else { Err(ApiError::NotJson { found: found.map(std::borrow::Cow::into_owned) }) }
+    if is_json(headers) {
+        Ok(())
+    } else {
+        Err(ApiError::NotJson { found: found.map(std::borrow::Cow::into_owned) })
+    }
+}
+
+/// Whether the headers announce a JSON body.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let essence = media_type(headers);
+    essence == "application/json" || essence.len() > 5 && essence.ends_with("+json")
+}
+
+/// The media type of the body in small letters, without parameters; empty where it is not told.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    value.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn parse(bytes: &[u8]) -> Result<Fields, ApiError> {
@@ -127,6 +140,19 @@ impl FromRequestParts<Context> for Id {
             return Err(ApiError::UnknownJob(parts.uri.path().to_owned()));
         };
         text.parse().map(Self).map_err(|_no_uuid| ApiError::UnknownJob(text))
+    }
+}
+
+/// A `{name}` of a path: a voice or a model. What is no text names nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Named(pub(super) String);
+
+impl FromRequestParts<Context> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, context).await;
+        path.map(|Path(text)| Self(text)).map_err(|_not_utf8| ApiError::NoRoute(parts.uri.path().to_owned()))
     }
 }
 

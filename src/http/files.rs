@@ -9,8 +9,7 @@ use std::ops::RangeInclusive;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use super::error::ApiError;
@@ -20,8 +19,9 @@ const READ_SIZE: usize = 64 * 1024;
 
 /// A file and what its headers say.
 #[derive(Debug)]
-pub(super) struct Download {
-    pub(super) file: File,
+pub(super) struct Download<F> {
+    /// At its beginning.
+    pub(super) file: F,
     /// Bytes.
     pub(super) size: u64,
     pub(super) media_type: &'static str,
@@ -31,7 +31,7 @@ pub(super) struct Download {
     pub(super) file_name: String,
 }
 
-impl Download {
+impl<F: AsyncRead + AsyncSeek + Send + Unpin + 'static> Download<F> {
     /// Answers a request with these headers: 200, 206, 304 or 416.
     pub(super) async fn respond(mut self, asked: &HeaderMap) -> Result<Response, ApiError> {
         let text = |name| asked.get(name).and_then(|value: &HeaderValue| value.to_str().ok());

@@ -1,18 +1,20 @@
-//! Who may call a server that listens on this machine only.
+//! Who may call this server from a browser.
 //!
 //! A hostile web page can point a name of its own at 127.0.0.1 (DNS rebinding) and then read answers as if they were its
 //! own. The browser still sends that name as `Host`, so a loopback server answers to loopback names alone. Pages that call
-//! it across origins are stopped by the browser, because no CORS header is ever sent and bodies must be JSON.
+//! it across origins are stopped by the browser, because no CORS header is ever sent and most bodies must be JSON. What a
+//! page may send without asking first (a form, a file, nothing) is refused here, by the origin that browsers tell.
 
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Context;
 use super::error::ApiError;
+use super::extract::is_json;
 
 pub(super) async fn refuse_foreign_hosts(
     State(context): State<Context>,
@@ -30,6 +32,40 @@ pub(super) async fn refuse_foreign_hosts(
         Some(host) if is_allowed(&host, &server.allowed_hosts) => next.run(request).await,
         Some(host) => ApiError::ForeignHost(host.into_owned()).into_response(),
     }
+}
+
+pub(super) async fn refuse_other_origins(
+    State(context): State<Context>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    // A page must ask before it sends JSON, or by any other method, and is never answered yes.
+    if request.method() == Method::POST
+        && !is_json(headers)
+        && let Some(origin) = other_origin(headers, &context.settings.server.allowed_hosts)
+    {
+        return ApiError::OtherOrigin(origin).into_response();
+    }
+    next.run(request).await
+}
+
+/// The origin of the page that sends this, if it is not a page of this server. What is no browser tells none.
+fn other_origin(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = text(header::ORIGIN);
+    match text(header::HeaderName::from_static("sec-fetch-site")) {
+        Some("same-origin" | "none") => return None,
+        Some("cross-site" | "same-site") => return Some(origin.unwrap_or("another site").to_owned()),
+        _ => {}
+    }
+    // Browsers tell no more than this to a server without TLS elsewhere on the network.
+    let origin = origin?;
+    let authority = origin.split_once("://").map_or(origin, |(_scheme, authority)| authority);
+    let is_ours = text(header::HOST).is_some_and(|host| host.eq_ignore_ascii_case(authority));
+    let is_allowed =
+        allowed.iter().any(|name| without_port(name).eq_ignore_ascii_case(without_port(authority)));
+    (!is_ours && !is_allowed).then(|| origin.to_owned())
 }
 
 /// `[::1]:8004` → `::1`, `localhost:8004` → `localhost`.
@@ -76,5 +112,26 @@ mod tests {
             assert!(!is_allowed(host, &[]), "{host}");
         }
         assert!(is_allowed("speech.lan:8004", &["Speech.lan".to_owned()]));
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_told_from_our_own_and_from_programs() {
+        let allowed = ["speech.lan".to_owned()];
+        for (headers, is_other) in [
+            (&[][..], false),
+            (&[("origin", "http://localhost:8004")], false),
+            (&[("origin", "http://localhost:8005")], true),
+            (&[("origin", "https://speech.lan")], false),
+            (&[("origin", "https://evil.example")], true),
+            (&[("origin", "null")], true),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "https://behind.a.proxy")], false),
+            (&[("sec-fetch-site", "cross-site")], true),
+        ] {
+            let mut map = HeaderMap::from_iter([(header::HOST, "localhost:8004".parse().unwrap())]);
+            for &(name, value) in headers {
+                map.insert(name, value.parse().unwrap());
+            }
+            assert_eq!(other_origin(&map, &allowed).is_some(), is_other, "{headers:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests in, rows and files out. Knows the queue and the model's description, never the worker.
+//! Requests in, rows and files out. Knows the queue, the catalog of models and voices, and how the models are doing; never the worker.
 //!
 //! The router is a plain function of its context; listener and stop signal are arguments. So tests run the very server
 //! that users run, on a port of their own.
@@ -7,22 +7,24 @@ mod error;
 mod extract;
 mod files;
 mod guard;
+mod loading;
 mod models;
 mod speak;
 mod system;
 mod tts;
 mod ui;
+mod upload;
 mod voices;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -32,10 +34,13 @@ use tower_http::trace::TraceLayer;
 use crate::config::Settings;
 use crate::jobs::Jobs;
 use crate::models::Models;
-use crate::speech::engine::{Engine, EngineState};
-use crate::speech::model::ModelInfo;
+use crate::speech::catalog::Catalog;
+use crate::speech::engine::{Engine, ModelState, States};
 pub use error::ApiError;
 pub use tts::Status;
+
+/// Clips received and decoded at one time; more wait.
+const UPLOADS_AT_ONCE: usize = 2;
 
 /// What handlers work with.
 #[derive(Clone, Debug)]
@@ -46,6 +51,8 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// A permit per client that waits for `POST /tts`.
     waiting: Arc<Semaphore>,
+    /// A permit per clip that is being received and decoded, which takes memory and a processor.
+    uploading: Arc<Semaphore>,
     /// Set when those clients must be sent away.
     stopping: CancellationToken,
 }
@@ -53,24 +60,39 @@ pub struct Context {
 impl Context {
     pub fn new(jobs: Jobs, engine: Engine, models: Models, settings: Arc<Settings>) -> Self {
         let waiting = Arc::new(Semaphore::new(settings.limits.max_waiting_requests));
-        Self { jobs, engine, models, settings, waiting, stopping: CancellationToken::new() }
+        let uploading = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
+        Self { jobs, engine, models, settings, waiting, uploading, stopping: CancellationToken::new() }
     }
 
-    /// The model, or `None` if it is still loading after `patience`.
+    fn catalog(&self) -> &Catalog {
+        self.engine.catalog()
+    }
+
+    /// Refuses what a model could not speak soon because its last load failed. One that is loading, or is not loaded yet,
+    /// is worth the wait.
     ///
     /// # Errors
     /// [`ApiError::ModelFailed`] with the cause.
-    async fn model_within(&self, patience: Duration) -> Result<Option<Arc<ModelInfo>>, ApiError> {
-        let mut state = self.engine.state();
-        let settled = state.wait_for(|state| !matches!(state, EngineState::Loading));
-        // Elapsing and a stopped engine both leave the last state to read.
-        let _ = tokio::time::timeout(patience, settled).await;
-        let state = state.borrow();
-        match &*state {
-            EngineState::Loading => Ok(None),
-            EngineState::Ready(info) => Ok(Some(Arc::clone(info))),
-            EngineState::Failed(cause) => Err(ApiError::ModelFailed(cause.clone())),
+    fn admit(&self, model: &str) -> Result<(), ApiError> {
+        match failure_after(&self.engine.states().borrow(), model, Instant::now()) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
         }
+    }
+}
+
+/// The failure of a model's load that still stands at `moment`: before its retry is due.
+fn failure_after(states: &States, model: &str, moment: Instant) -> Option<ApiError> {
+    match states.of(model).state {
+        ModelState::Failed { reason, retry_at } if retry_at > moment => Some(ApiError::ModelFailed {
+            model: model.to_owned(),
+            reason,
+            retry_in: retry_at.saturating_duration_since(Instant::now()),
+        }),
+        ModelState::Unloaded { .. }
+        | ModelState::Loading
+        | ModelState::Ready { .. }
+        | ModelState::Failed { .. } => None,
     }
 }
 
@@ -84,9 +106,16 @@ pub fn router(context: Context) -> Router {
         .route("/tts/{id}/status", get(tts::status))
         .route("/tts/{id}/result", get(tts::result))
         .route("/api/model-info", get(system::model_info))
+        .route("/api/models/{name}/load", post(loading::load))
+        .route("/api/models/{name}/unload", post(loading::unload))
+        .route("/api/unload", post(loading::unload_all))
         .route("/api/jobs", get(tts::list))
-        .route("/api/voices", get(voices::list))
+        .route("/api/voices", get(voices::list).post(upload::add))
+        .route("/api/voices/{id}", patch(voices::rename).delete(voices::remove))
+        .route("/api/voices/{id}/audio", get(voices::audio))
         .route("/get_predefined_voices", get(voices::list_as_files))
+        .route("/get_reference_files", get(voices::list_clips))
+        .route("/upload_reference", post(upload::add_several))
         .route("/api/preview", post(system::preview))
         .route("/api/models", get(models::list))
         .route("/api/models/{name}", delete(models::remove))
@@ -104,7 +133,10 @@ pub fn router(context: Context) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         // From the inside out: the last layer sees the request first.
+        .layer(middleware::from_fn_with_state(context.clone(), guard::refuse_other_origins))
         .layer(middleware::from_fn_with_state(context.clone(), guard::refuse_foreign_hosts))
+        // Clips are larger than axum's own bound; every body is counted by whoever reads it.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::map_response(careful_headers))
         .layer(CatchPanicLayer::custom(|_panic| ApiError::Bug.into_response()))
         .layer(middleware::from_fn(error::log))

@@ -3,15 +3,17 @@
 //! So the model never runs twice at once, and a client that gives up frees it: dropping the request cancels its job.
 //! The status line is sent when the outcome is known, so errors have their own status.
 
+use std::time::Instant;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use tracing::Instrument;
 
-use super::Context;
 use super::error::ApiError;
 use super::extract::Fields;
 use super::tts::{checked, download, timestamp};
+use super::{Context, failure_after};
 use crate::jobs::{Job, JobId, Jobs, Priority};
 
 const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
@@ -22,12 +24,16 @@ const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
 pub(super) async fn speak(State(context): State<Context>, fields: Fields) -> Result<Response, ApiError> {
     let limit = context.settings.limits.max_waiting_requests;
     let _permit = context.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
-    let request = checked(&fields, &context).await?;
+    let request = checked(&fields, &context)?;
+    let model = request.model.clone().unwrap_or_default();
+    let accepted = Instant::now();
     let job = context.jobs.enqueue(request, Priority::Interactive).await?;
     let id = job.id;
     let hold = Hold::on(&context.jobs, id);
     let job = tokio::select! {
         ended = context.jobs.wait(id) => ended?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?,
+        // Whoever holds the line is told now, rather than when the load has worked after all; dropping `hold` cancels.
+        failure = load_failure(&context, &model, accepted) => return Err(failure),
         () = tokio::time::sleep(context.settings.limits.max_wait) => {
             hold.release();
             return Err(ApiError::WaitedTooLong(id));
@@ -48,6 +54,21 @@ pub(super) async fn speak(State(context): State<Context>, fields: Fields) -> Res
         }
     }
     Ok(response)
+}
+
+/// Resolves when a load of this model fails after `since`.
+async fn load_failure(context: &Context, model: &str, since: Instant) -> ApiError {
+    let mut states = context.engine.states();
+    loop {
+        let failure = failure_after(&states.borrow_and_update(), model, since);
+        if let Some(failure) = failure {
+            return failure;
+        }
+        if states.changed().await.is_err() {
+            // The engine has stopped; the server's own stop decides what this client is told.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// Upstream's pattern: `tts_output_T08_E05_W05_20260402_101530`, where the tags are temperature, exaggeration and CFG

@@ -4,7 +4,6 @@
 //! told to poll survives the death of the server.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -20,14 +19,12 @@ use super::error::ApiError;
 use super::extract::{Fields, Id};
 use super::files::Download;
 use crate::jobs::{CancelOutcome, Job, JobId, JobStatus, Priority};
+use crate::speech::engine::ModelState;
 use crate::speech::request::{Draft, DraftError};
 use crate::speech::{AudioFormat, SpeechRequest};
 
-/// How long a request waits for a model that is being loaded before it is accepted with its voice unchecked.
-const LOADING_PATIENCE: Duration = Duration::from_secs(1);
-
 pub(super) async fn enqueue(State(context): State<Context>, fields: Fields) -> Result<Response, ApiError> {
-    let request = checked(&fields, &context).await?;
+    let request = checked(&fields, &context)?;
     let job = context.jobs.enqueue(request, Priority::Normal).await?;
     let accepted = json!({
         "job_id": job.id.to_string(),
@@ -40,7 +37,12 @@ pub(super) async fn enqueue(State(context): State<Context>, fields: Fields) -> R
 }
 
 pub(super) async fn status(State(context): State<Context>, Id(id): Id) -> Result<Json<Status>, ApiError> {
-    Ok(Json(Status::of(&find(&context, id).await?)))
+    let job = find(&context, id).await?;
+    let mut status = Status::of(&job);
+    if job.status == JobStatus::Queued && status.waiting_for.is_none() {
+        status.waiting_for = is_loading(&context, job.request.model.as_deref());
+    }
+    Ok(Json(status))
 }
 
 pub(super) async fn result(
@@ -83,7 +85,7 @@ async fn find(context: &Context, id: JobId) -> Result<Job, ApiError> {
 }
 
 /// The audio of an ended job, or why it has none. `name` goes without extension.
-pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result<Download, ApiError> {
+pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result<Download<File>, ApiError> {
     let id = job.id;
     let output = match (job.status, &job.output) {
         (JobStatus::Completed, Some(output)) => output,
@@ -115,11 +117,33 @@ pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result
     })
 }
 
+/// The sentence for a queued job whose model is being loaded.
+fn is_loading(context: &Context, model: Option<&str>) -> Option<String> {
+    let model = match model {
+        Some(name) => name.to_owned(),
+        None => context.catalog().default_model().ok()?.name,
+    };
+    let is_loading = matches!(context.engine.status_of(&model).state, ModelState::Loading);
+    is_loading.then(|| format!("the model {model} is being loaded"))
+}
+
 /// The body of a speech request as a valid request. Field names are upstream's.
-pub(super) async fn checked(fields: &Fields, context: &Context) -> Result<SpeechRequest, ApiError> {
+///
+/// # Errors
+/// What is wrong with the request, or that its model cannot be loaded at the moment.
+pub(super) fn checked(fields: &Fields, context: &Context) -> Result<SpeechRequest, ApiError> {
+    let reference = match fields.text("voice_mode")?.as_deref() {
+        None | Some("predefined") => None,
+        Some("clone") => Some(fields.text("reference_audio_filename")?.unwrap_or_default()),
+        Some(other) => {
+            return Err(DraftError::field("voice_mode", "predefined or clone", format!("{other:?}")).into());
+        }
+    };
     let draft = Draft {
         text: fields.text("text")?.unwrap_or_default(),
+        model: fields.text("model")?,
         voice: fields.text("predefined_voice_id")?,
+        reference,
         normalize: fields.flag("normalize")?,
         split_text: fields.flag("split_text")?,
         chunk_size: fields.whole("chunk_size")?,
@@ -135,19 +159,9 @@ pub(super) async fn checked(fields: &Fields, context: &Context) -> Result<Speech
         language: fields.text("language")?,
         format: fields.text("output_format")?,
     };
-    let mode = fields.text("voice_mode")?;
-    let model = context.model_within(LOADING_PATIENCE).await?;
-    match mode.as_deref() {
-        None | Some("predefined") => {}
-        Some("clone") => {
-            let model = model.as_ref().map_or("that is loading", |model| &model.name).to_owned();
-            return Err(ApiError::NoCloning { model });
-        }
-        Some(other) => {
-            return Err(DraftError::field("voice_mode", "predefined or clone", format!("{other:?}")).into());
-        }
-    }
-    Ok(draft.check(&context.settings, model.as_deref())?)
+    let request = draft.check(&context.settings, context.catalog())?;
+    context.admit(request.model.as_deref().unwrap_or_default())?;
+    Ok(request)
 }
 
 /// Local time as `20260402_101530`.
@@ -166,10 +180,15 @@ pub struct Status {
     created_at: f64,
     /// The number that repeats this take.
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
     voice: String,
     output_available: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_position: Option<u32>,
+    /// Why a queued job waits for more than its turn, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_for: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<f64>,
     /// Of work: to now, or to the end.
@@ -215,9 +234,11 @@ impl Status {
             progress: job.progress,
             created_at: seconds(job.created_at),
             seed: job.request.seed,
+            model: job.request.model.clone(),
             voice: job.request.voice.clone(),
             output_available: job.output.is_some(),
             queue_position: job.queue_position,
+            waiting_for: job.waits_for.clone(),
             started_at: job.started_at.map(seconds),
             elapsed_sec: job.elapsed_ms().map(seconds),
             current_chunk: job.total_chunks.map(|_planned| job.current_chunk),

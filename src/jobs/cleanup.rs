@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::outputs::{Found, OutputsError};
+use super::outputs::Found;
 use super::{JobId, JobStatus, Jobs, Shared, StoreError, now_ms, with_causes};
+use crate::files::FileError;
 
 /// Rows expired, files removed and rows compared in one sweep, each.
 const SWEEP_LIMIT: u32 = 500;
@@ -25,7 +26,7 @@ pub enum CleanupError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Outputs(#[from] OutputsError),
+    Outputs(#[from] FileError),
     #[error("a clean-up task crashed")]
     Crashed(#[from] tokio::task::JoinError),
 }

@@ -18,10 +18,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
+use crate::files::FileError;
 use crate::speech::{AudioFormat, SpeechRequest};
 use cleanup::{Cleaner, CleanupError};
 use events::Events;
-use outputs::{Outputs, OutputsError};
+use outputs::Outputs;
 use store::Store;
 pub use store::StoreError;
 
@@ -152,6 +153,8 @@ pub struct Job {
     pub output: Option<Output>,
     /// How often a worker took it up.
     pub starts: u32,
+    /// Why it waits although its turn has come; only while queued.
+    pub waits_for: Option<String>,
     /// Jobs that will be taken up before this one plus one; only while queued.
     pub queue_position: Option<u32>,
 }
@@ -221,7 +224,7 @@ impl Default for QueueSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("cannot prepare the data directory")]
-    Outputs(#[from] OutputsError),
+    Outputs(#[from] FileError),
     #[error("cannot open the job database")]
     Store(#[from] StoreError),
 }
@@ -232,7 +235,7 @@ pub enum RecoverError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Outputs(#[from] OutputsError),
+    Outputs(#[from] FileError),
     #[error(transparent)]
     Cleanup(#[from] CleanupError),
 }
@@ -309,6 +312,11 @@ impl Jobs {
 
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         self.shared.store.counts().await
+    }
+
+    /// How many jobs that have not ended are to be spoken with this voice.
+    pub async fn needing_voice(&self, voice: &str) -> Result<u64, StoreError> {
+        self.shared.store.needing_voice(voice).await
     }
 
     /// Ends a queued or running job as cancelled. A running model hears of it at its next token.

@@ -1,30 +1,19 @@
 //! The files of jobs: finished results and chunk checkpoints.
 //!
-//! A name in these folders always stands for whole, synced bytes: a file is written aside, synced, renamed, and its
-//! folder synced. A process that dies on the way leaves only a `.part` file, which the next start removes. Rows are
-//! written after files and deleted after files, so a row never promises what the disk does not have.
+//! A name in these folders always stands for whole, synced bytes ([`crate::files`]). A process that dies on the way leaves
+//! only a `.part` file, which the next start removes. Rows are written after files and deleted after files, so a row
+//! never promises what the disk does not have.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::{JobId, with_causes};
 use waveform::wav;
 
+use super::{JobId, with_causes};
+use crate::files::{FileError, PART, entries, remove_file, remove_folder, sync_folder, write_aside};
 use crate::speech::AudioFormat;
-
-const PART: &str = ".part";
-
-/// What went wrong with which file.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}", path.display())]
-pub struct OutputsError {
-    doing: &'static str,
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
 
 /// A file or folder named after a job, as the clean-up finds it.
 #[derive(Debug)]
@@ -43,7 +32,7 @@ impl Found {
         changed.and_then(|changed| SystemTime::now().duration_since(changed).ok()).unwrap_or_default()
     }
 
-    pub(super) fn remove(&self) -> Result<(), OutputsError> {
+    pub(super) fn remove(&self) -> Result<(), FileError> {
         if self.is_chunks { remove_folder(&self.path) } else { remove_file(&self.path) }
     }
 }
@@ -56,10 +45,10 @@ pub(super) struct Outputs {
 
 impl Outputs {
     /// Makes the folders where they are missing.
-    pub(super) fn open(data_dir: &Path) -> Result<Self, OutputsError> {
+    pub(super) fn open(data_dir: &Path) -> Result<Self, FileError> {
         let outputs = Self { results: data_dir.join("outputs"), chunks: data_dir.join("chunks") };
         for folder in [&outputs.results, &outputs.chunks] {
-            fs::create_dir_all(folder).map_err(|source| failed("create", folder, source))?;
+            fs::create_dir_all(folder).map_err(|source| FileError::new("create", folder, source))?;
         }
         sync_folder(data_dir)?;
         Ok(outputs)
@@ -79,7 +68,7 @@ impl Outputs {
 
     /// Puts a finished result in place and returns its size in bytes beside what `write` returned. `write` gets a file
     /// open for reading and writing and says itself how its own failure reads.
-    pub(super) fn publish<T, E: From<OutputsError>>(
+    pub(super) fn publish<T, E: From<FileError>>(
         &self,
         file_name: &str,
         write: impl FnOnce(File) -> Result<T, E>,
@@ -98,17 +87,17 @@ impl Outputs {
         position: u32,
         sample_rate: u32,
         samples: &[f32],
-    ) -> Result<(), OutputsError> {
+    ) -> Result<(), FileError> {
         let folder = self.chunk_folder(id);
         match fs::create_dir(&folder) {
             Ok(()) => sync_folder(&self.chunks)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed("create", &folder, error)),
+            Err(error) => return Err(FileError::new("create", &folder, error)),
         }
         let name = format!("{position}.wav");
         let write = |mut file: File| {
             wav::write_f32(&mut file, samples, sample_rate)
-                .map_err(|error| failed("write", &folder.join(&name), io::Error::other(error)))
+                .map_err(|error| FileError::new("write", &folder.join(&name), io::Error::other(error)))
         };
         write_aside(&folder, &name, write).map(|(_bytes, ())| ())
     }
@@ -119,12 +108,12 @@ impl Outputs {
     }
 
     /// Removes a job's chunks; its result stays. Nothing to remove is fine.
-    pub(super) fn remove_chunks(&self, id: JobId) -> Result<(), OutputsError> {
+    pub(super) fn remove_chunks(&self, id: JobId) -> Result<(), FileError> {
         remove_folder(&self.chunk_folder(id))
     }
 
     /// Removes everything a job has on disk.
-    pub(super) fn remove(&self, id: JobId) -> Result<(), OutputsError> {
+    pub(super) fn remove(&self, id: JobId) -> Result<(), FileError> {
         for format in [AudioFormat::Wav, AudioFormat::Flac] {
             remove_file(&self.result_path(&Self::result_name(id, format)))?;
         }
@@ -142,7 +131,7 @@ impl Outputs {
 
     /// Removes what a dead process was writing; only for whoever holds the lock of the data directory. Returns how many
     /// files that were.
-    pub(super) fn remove_parts(&self) -> Result<usize, OutputsError> {
+    pub(super) fn remove_parts(&self) -> Result<usize, FileError> {
         let mut removed = 0;
         let mut folders = vec![self.results.clone()];
         folders.extend(entries(&self.chunks)?.into_iter().filter(|path| path.is_dir()));
@@ -158,7 +147,7 @@ impl Outputs {
     }
 
     /// All results and chunk folders, in no order.
-    pub(super) fn found(&self) -> Result<Vec<Found>, OutputsError> {
+    pub(super) fn found(&self) -> Result<Vec<Found>, FileError> {
         let read = |path: PathBuf, is_chunks| {
             let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             Found { path, id, is_chunks }
@@ -173,77 +162,9 @@ impl Outputs {
     }
 }
 
-/// Writes `folder/name` so that it either is there whole and synced, or not at all.
-fn write_aside<T, E: From<OutputsError>>(
-    folder: &Path,
-    name: &str,
-    write: impl FnOnce(File) -> Result<T, E>,
-) -> Result<(u64, T), E> {
-    let path = folder.join(name);
-    let aside = Aside(folder.join(format!("{name}{PART}")));
-    let open = File::options().read(true).write(true).create(true).truncate(true).open(&aside.0);
-    let file = open.map_err(|source| failed("create", &aside.0, source))?;
-    let handle = file.try_clone().map_err(|source| failed("open", &aside.0, source))?;
-    let written = write(handle)?;
-    file.sync_all().map_err(|source| failed("sync", &aside.0, source))?;
-    let bytes = file.metadata().map_err(|source| failed("measure", &aside.0, source))?.len();
-    fs::rename(&aside.0, &path).map_err(|source| failed("put in place", &path, source))?;
-    sync_folder(folder)?;
-    Ok((bytes, written))
-}
-
-/// Removes the half-written file when writing fails or panics; after the rename there is nothing left to remove.
-struct Aside(PathBuf);
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-/// A rename is only durable once its folder is synced. Windows cannot sync folders and does not need it.
-fn sync_folder(folder: &Path) -> Result<(), OutputsError> {
-    if cfg!(unix) {
-        File::open(folder)
-            .and_then(|opened| opened.sync_all())
-            .map_err(|source| failed("sync", folder, source))?;
-    }
-    Ok(())
-}
-
-fn remove_file(path: &Path) -> Result<(), OutputsError> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(failed("remove", path, error)),
-    }
-}
-
-fn remove_folder(path: &Path) -> Result<(), OutputsError> {
-    match fs::remove_dir_all(path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(failed("remove", path, error)),
-    }
-}
-
-/// The paths in a folder; none where the folder itself is gone.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, OutputsError> {
-    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
-    match read() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        other => other.map_err(|source| failed("read", folder, source)),
-    }
-}
-
-fn failed(doing: &'static str, path: &Path, source: io::Error) -> OutputsError {
-    OutputsError { doing, path: path.to_owned(), source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     fn outputs() -> (tempfile::TempDir, Outputs) {
         let folder = tempfile::tempdir().unwrap();
@@ -257,34 +178,6 @@ mod tests {
             .iter()
             .map(|path| path.file_name().unwrap().to_string_lossy().into())
             .collect()
-    }
-
-    #[test]
-    fn a_result_appears_under_its_name_only_when_it_is_whole() {
-        let (_folder, outputs) = outputs();
-        let path = outputs.result_path("a.wav");
-        let (bytes, ()) = outputs
-            .publish::<_, OutputsError>("a.wav", |mut file| {
-                file.write_all(b"half").unwrap();
-                assert!(!path.exists());
-                file.write_all(b"whole").unwrap();
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(bytes, 9);
-        assert_eq!(fs::read(&path).unwrap(), b"halfwhole");
-        assert_eq!(names(&outputs.results), ["a.wav"]);
-    }
-
-    #[test]
-    fn a_result_that_fails_half_way_leaves_nothing() {
-        let (_folder, outputs) = outputs();
-        let result = outputs.publish::<(), _>("a.wav", |mut file| {
-            file.write_all(b"half").unwrap();
-            Err(failed("imagine", Path::new("x"), io::Error::other("disk full")))
-        });
-        assert!(result.is_err());
-        assert!(names(&outputs.results).is_empty());
     }
 
     #[test]
@@ -318,7 +211,7 @@ mod tests {
         let id = JobId::new();
         outputs.write_chunk(id, 0, 24_000, &[0.0]).unwrap();
         let name = Outputs::result_name(id, AudioFormat::Flac);
-        outputs.publish::<(), OutputsError>(&name, |_| Ok(())).unwrap();
+        outputs.publish::<(), FileError>(&name, |_| Ok(())).unwrap();
         outputs.remove(id).unwrap();
         outputs.remove(id).unwrap();
         assert!(names(&outputs.results).is_empty() && names(&outputs.chunks).is_empty());

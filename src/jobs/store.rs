@@ -17,7 +17,8 @@ use super::{CancelOutcome, Counts, Job, JobId, JobStatus, Output, Priority, with
 use crate::speech::SpeechRequest;
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_jobs.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/0001_jobs.sql"), include_str!("../../migrations/0002_models.sql")];
 
 /// The third start in a row that kills the process before a new chunk is finished is the last one.
 const CRASHES_ALLOWED: i64 = 3;
@@ -55,6 +56,14 @@ pub(super) struct Store {
 pub(super) struct Claim {
     pub(super) id: JobId,
     token: String,
+}
+
+/// The job whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Next {
+    pub(super) id: JobId,
+    /// What it is to be spoken with; `None` means the default model.
+    pub(super) model: Option<String>,
 }
 
 /// A job that was just taken up.
@@ -99,7 +108,7 @@ macro_rules! select_jobs {
     ($ending:literal) => {
         concat!(
             "select id, status, priority, request, progress, current_chunk, total_chunks, created_at, started_at,
-                    finished_at, error, output_file, output_bytes, output_duration_ms, starts,
+                    finished_at, error, output_file, output_bytes, output_duration_ms, starts, waits_for,
                     case status when 'queued' then (
                         select count(*) from jobs as ahead
                         where ahead.status = 'queued'
@@ -203,21 +212,35 @@ impl Store {
         Ok(counts)
     }
 
-    /// Takes up the job whose turn it is, if any. A request that this program cannot read, because a newer one stored it,
-    /// fails its job.
-    pub(super) async fn claim(&self, now: i64) -> Result<Option<Claimed>> {
+    /// The job whose turn it is, if any. It stays queued, so that whatever it needs can be made ready first.
+    pub(super) async fn next(&self, now: i64) -> Result<Option<Next>> {
+        let row = sqlx::query(
+            "select id, json_extract(request, '$.model') as model from jobs
+             where status = 'queued' and due_at <= ? order by priority desc, seq limit 1",
+        )
+        .bind(now)
+        .fetch_optional(&self.readers)
+        .await?;
+        row.map(|row| Ok(Next { id: read_id(row.try_get("id")?)?, model: row.try_get("model")? })).transpose()
+    }
+
+    /// Takes a job up, unless it is no longer queued, or a more urgent one has come. A request that this program cannot
+    /// read, because a newer one stored it, fails its job.
+    pub(super) async fn claim(&self, id: JobId, now: i64) -> Result<Option<Claimed>> {
         let token = uuid::Uuid::new_v4().to_string();
         let row = sqlx::query(
             "update jobs
-             set status = 'running', claim = ?1, starts = starts + 1, started_at = coalesce(started_at, ?2)
-             where seq = (
-                 select seq from jobs where status = 'queued' and due_at <= ?2
-                 order by priority desc, seq limit 1
+             set status = 'running', claim = ?1, starts = starts + 1, started_at = coalesce(started_at, ?2),
+                 waits_for = null
+             where id = ?3 and status = 'queued' and not exists (
+                 select 1 from jobs as ahead
+                 where ahead.status = 'queued' and ahead.due_at <= ?2 and ahead.priority > jobs.priority
              )
              returning id, request, progress, retries",
         )
         .bind(&token)
         .bind(now)
+        .bind(id.to_string())
         .fetch_optional(&self.writer)
         .await?;
         let Some(row) = row else {
@@ -366,6 +389,29 @@ impl Store {
         .await
     }
 
+    /// Lets a queued job wait until `due_at`, for this reason; nothing is counted against it.
+    pub(super) async fn postpone(&self, id: JobId, due_at: i64, why: &str) -> Result<()> {
+        sqlx::query("update jobs set due_at = ?, waits_for = ? where id = ? and status = 'queued'")
+            .bind(due_at)
+            .bind(why)
+            .bind(id.to_string())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// How many jobs wait to be spoken, or are, with this voice.
+    pub(super) async fn needing_voice(&self, voice: &str) -> Result<u64> {
+        let row = sqlx::query(
+            "select count(*) from jobs
+             where status in ('queued', 'running') and json_extract(request, '$.voice') = ?",
+        )
+        .bind(voice)
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
+    }
+
     /// Puts a job back to be tried again from `due_at` on, and counts the try.
     pub(super) async fn retry(&self, claim: &Claim, due_at: i64) -> Result<bool> {
         self.fenced(
@@ -382,7 +428,7 @@ impl Store {
     /// Ends a queued or running job as cancelled, whoever works on it.
     pub(super) async fn cancel(&self, id: JobId, now: i64) -> Result<CancelOutcome> {
         let cancelled = sqlx::query(
-            "update jobs set status = 'cancelled', claim = null, finished_at = ?
+            "update jobs set status = 'cancelled', claim = null, waits_for = null, finished_at = ?
              where id = ? and status in ('queued', 'running')",
         )
         .bind(now)
@@ -540,6 +586,7 @@ fn read_job(row: &SqliteRow) -> Result<Job> {
         error: row.try_get("error")?,
         output,
         starts: row.try_get("starts")?,
+        waits_for: row.try_get("waits_for")?,
         queue_position: row.try_get("queue_position")?,
     })
 }

@@ -12,12 +12,14 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::outputs::{Outputs, OutputsError};
-use super::store::{Checkpoint, Claim, Claimed};
-use super::{Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use super::outputs::Outputs;
+use super::store::{Checkpoint, Claim, Claimed, Next};
+use super::{JobId, Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use crate::files::FileError;
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
+use crate::speech::catalog::UnknownModel;
 use crate::speech::chunk::Chunk;
-use crate::speech::engine::{Engine, EngineState, OnProgress};
+use crate::speech::engine::{Engine, Lease, LeaseError, OnProgress};
 use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
 use crate::speech::{self, Cancel, SpeechRequest};
@@ -31,6 +33,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The wait before a database that fails is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The wait of a job whose model is not there and may come back: the server was started without its usual one.
+const NO_MODEL_PAUSE: Duration = Duration::from_secs(30);
 
 /// The wait before the first retry of a job; doubles up to [`RETRY_LONGEST`].
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -55,10 +60,12 @@ enum Stopped {
     Interrupted,
     #[error(transparent)]
     Model(ModelError),
+    #[error(transparent)]
+    NoModel(UnknownModel),
     #[error("the audio could not be put together")]
     Stitch(#[source] AssembleError),
     #[error("the audio could not be stored")]
-    Outputs(#[from] OutputsError),
+    Outputs(#[from] FileError),
     #[error("the job could not be kept up to date")]
     Store(#[from] StoreError),
     #[error("the job crashed; this is a bug")]
@@ -82,12 +89,12 @@ impl Worker {
 
     /// Works until told to stop; the job in hand then goes back to the queue.
     pub async fn run(self, stop: CancellationToken) {
-        while stop.run_until_cancelled(self.wait_for_model()).await.is_some() {
+        while !stop.is_cancelled() {
             // Before looking, so that a job that arrives in between still wakes.
             let woken = self.shared.events.work();
-            match self.shared.store.claim(now_ms()).await {
-                Ok(Some(claimed)) => self.work(claimed, &stop).await,
-                Ok(None) => {
+            match self.next(&stop).await {
+                Ok(true) => {}
+                Ok(false) => {
                     // Elapsing is as good as a wake-up: either way the table is looked at again.
                     let wait = tokio::time::timeout(IDLE_POLL, woken);
                     let _ = stop.run_until_cancelled(wait).await;
@@ -100,33 +107,73 @@ impl Worker {
         }
     }
 
-    /// Jobs stay in the queue, where they can wait for long, until there is a model to speak them.
-    async fn wait_for_model(&self) {
-        let mut state = self.engine.state();
-        if state.wait_for(|state| matches!(state, EngineState::Ready(_))).await.is_err() {
-            // The engine has ended; only the stop signal, which is on its way, ends this.
-            std::future::pending::<()>().await;
+    /// The job whose turn it is, to its end. False when there was none. A job stays in the queue, where it can wait for
+    /// long, until its model is there to speak it.
+    async fn next(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
+        let store = &self.shared.store;
+        let Some(Next { id, model }) = store.next(now_ms()).await? else { return Ok(false) };
+        let Some(lease) = stop.run_until_cancelled(self.lease(model.as_deref())).await else {
+            return Ok(true);
+        };
+        let lease = match lease {
+            Ok(lease) => Ok(lease),
+            // Gone for good: the job that names it cannot be spoken, today or tomorrow.
+            Err(LeaseError::Unknown(unknown)) if model.is_some() => Err(unknown),
+            Err(LeaseError::Unknown(unknown)) => {
+                self.postpone(id, NO_MODEL_PAUSE, &unknown.to_string()).await?;
+                return Ok(true);
+            }
+            Err(error @ LeaseError::NotNow { retry_in, .. }) => {
+                self.postpone(id, retry_in, &error.to_string()).await?;
+                return Ok(true);
+            }
+            // Only the stop signal, which is on its way, ends this.
+            Err(LeaseError::Stopped) => return Ok(false),
+        };
+        // Another worker or a cancellation may have been quicker, or a more urgent job has come.
+        if let Some(claimed) = store.claim(id, now_ms()).await? {
+            self.work(claimed, lease, stop).await;
+        }
+        Ok(true)
+    }
+
+    async fn lease(&self, model: Option<&str>) -> Result<Lease, LeaseError> {
+        match model {
+            Some(name) => self.engine.lease(name).await,
+            None => self.engine.lease(&self.engine.catalog().default_model()?.name).await,
         }
     }
 
+    async fn postpone(&self, id: JobId, pause: Duration, why: &str) -> Result<(), StoreError> {
+        // Rounded up, or it is due a moment too soon.
+        let due_at = now_ms() + pause.as_millis() as i64 + 1;
+        tracing::info!(job = %id, why, ?pause, "job waits for its model");
+        self.shared.store.postpone(id, due_at, why).await
+    }
+
     /// One job, from its claim to the end of the claim.
-    async fn work(&self, claimed: Claimed, stop: &CancellationToken) {
+    async fn work(&self, claimed: Claimed, lease: Result<Lease, UnknownModel>, stop: &CancellationToken) {
         let claim = claimed.claim.clone();
         let retries = claimed.retries;
         let cancel = Cancel::default();
         let registered = self.shared.events.register(claim.id, cancel.clone());
         tracing::info!(job = %claim.id, characters = claimed.request.text.chars().count(), "job started");
 
-        let job = Speaking {
-            shared: Arc::clone(&self.shared),
-            engine: self.engine.clone(),
-            claim: claim.clone(),
-            cancel: cancel.clone(),
-            stop: stop.clone(),
-            give_up: CancellationToken::new(),
-            progress: Arc::new(Progress::starting_at(claimed.progress)),
+        let spoken = match lease {
+            Ok(lease) => {
+                let job = Speaking {
+                    shared: Arc::clone(&self.shared),
+                    lease,
+                    claim: claim.clone(),
+                    cancel: cancel.clone(),
+                    stop: stop.clone(),
+                    give_up: CancellationToken::new(),
+                    progress: Arc::new(Progress::starting_at(claimed.progress)),
+                };
+                tokio::spawn(job.run(claimed.request)).await.unwrap_or_else(|crash| Err(crash.into()))
+            }
+            Err(unknown) => Err(Stopped::NoModel(unknown)),
         };
-        let spoken = tokio::spawn(job.run(claimed.request)).await.unwrap_or_else(|crash| Err(crash.into()));
         // A job that crashed may have left its chunk being spoken.
         cancel.cancel();
         drop(registered);
@@ -229,7 +276,8 @@ impl Progress {
 /// A job in hand.
 struct Speaking {
     shared: Arc<Shared>,
-    engine: Engine,
+    /// Until the job ends, its model stays.
+    lease: Lease,
     claim: Claim,
     cancel: Cancel,
     stop: CancellationToken,
@@ -287,9 +335,7 @@ impl Speaking {
     }
 
     async fn speak(&self, request: &SpeechRequest) -> Result<Output, Stopped> {
-        let Some(info) = self.engine.info() else {
-            return Err(Stopped::Model(ModelError::NotLoaded("it is being loaded afresh".to_owned())));
-        };
+        let info = Arc::clone(self.lease.info());
         let chunks = self.plan(request, &info).await?;
         let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
         let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
@@ -344,17 +390,18 @@ impl Speaking {
         chunk: &Chunk,
         on_progress: OnProgress,
     ) -> Result<(), Stopped> {
-        // Accepted while the model was loading, it carries the voice as it was asked for.
+        // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
         let voice = voice_id(&request.voice, info)
             .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
         let order = ChunkRequest {
             text: chunk.text.clone(),
             voice: voice.to_owned(),
+            language: request.language.clone(),
             sampling: request.sampling,
             // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
             seed: request.seed.wrapping_add(position.into()),
         };
-        let speaking = self.engine.speak(order, self.cancel.clone(), on_progress);
+        let speaking = self.lease.speak(order, self.cancel.clone(), on_progress);
         let samples = match self.give_up.run_until_cancelled(speaking).await {
             Some(spoken) => spoken.map_err(Stopped::Model)?,
             None => return Err(Stopped::Model(ModelError::Cancelled)),

@@ -10,7 +10,7 @@ use waveform::wav::{self, WavError};
 
 use super::assemble::{AssembleError, SpokenChunk, assemble};
 use super::chunk::Chunk;
-use super::model::{ChunkRequest, ModelError, SpeechModel};
+use super::model::{ChunkRequest, ModelError, ModelInfo, SpeechModel};
 use super::request::voice_id;
 use super::{Cancel, SpeechRequest, plan};
 
@@ -46,22 +46,22 @@ impl From<AssembleError> for SpeakError {
     }
 }
 
-/// Speaks `request` into `out` and returns the milliseconds of audio. `scratch` is an empty folder for the chunks, so
-/// that memory stays that of one chunk.
+/// Speaks `request` with `model`, which `info` describes, into `out` and returns the milliseconds of audio. `scratch` is an
+/// empty folder for the chunks, so that memory stays that of one chunk.
 ///
 /// # Errors
 /// Cancellation is [`ModelError::Cancelled`]; `out` then holds nothing of use.
 pub fn speak(
     model: &mut dyn SpeechModel,
+    info: &ModelInfo,
     request: &SpeechRequest,
     scratch: &Path,
     out: File,
     cancel: &Cancel,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<u64, SpeakError> {
-    let info = model.info().clone();
-    let voice = voice_id(&request.voice, &info)?.to_owned();
-    let chunks = plan(request, &info);
+    let voice = voice_id(&request.voice, info)?.to_owned();
+    let chunks = plan(request, info);
     if chunks.is_empty() {
         return Err(ModelError::NothingToSpeak.into());
     }
@@ -75,6 +75,7 @@ pub fn speak(
         let order = ChunkRequest {
             text: chunk.text,
             voice: voice.clone(),
+            language: request.language.clone(),
             sampling: request.sampling,
             seed: request.seed.wrapping_add(position as u64),
         };
@@ -94,18 +95,25 @@ pub fn speak(
 mod tests {
     use super::*;
     use crate::config::Settings;
+    use crate::speech::catalog::Catalog;
     use crate::speech::request::Draft;
-    use crate::speech::tone::{Tone, ToneSettings};
+    use crate::speech::tone::{self, ToneSettings};
+    use crate::voices::testing::library;
 
     fn speak_text(text: &str, cancel: &Cancel) -> (Result<u64, SpeakError>, Vec<Progress>) {
-        let mut model = Tone::new(ToneSettings::default());
+        let (_folder, library) = library();
+        let offers = tone::offers(ToneSettings::default(), &library);
+        let catalog = Catalog::new("tone", library, offers);
+        let mut model = catalog.load("tone").unwrap();
         let draft = Draft { text: text.to_owned(), ..Draft::default() };
-        let request = draft.check(&Settings::default(), Some(model.info())).unwrap();
+        let request = draft.check(&Settings::default(), &catalog).unwrap();
+        let info = catalog.default_model().unwrap();
         let scratch = tempfile::tempdir().unwrap();
         let mut heard = Vec::new();
         let out = tempfile::tempfile().unwrap();
-        let spoken =
-            speak(&mut model, &request, scratch.path(), out, cancel, &mut |progress| heard.push(progress));
+        let spoken = speak(model.as_mut(), &info, &request, scratch.path(), out, cancel, &mut |progress| {
+            heard.push(progress);
+        });
         (spoken, heard)
     }
 

@@ -1,10 +1,12 @@
 //! From a valid request to one waveform. Knows nothing of jobs, files or HTTP.
 //!
-//! The journey of a text: `normalize` reads numbers and symbols out, `chunk` cuts it into pieces a model can speak,
-//! `engine` (the model's own thread) speaks each piece, `stitch` joins them with pauses, `assemble` makes the file. Progress and cancellation are
-//! values handed in by the caller.
+//! The journey of a text: `request` checks it against the models that `catalog` describes, `normalize` reads numbers and
+//! symbols out, `chunk` cuts it into pieces a model can speak, `engine` (the models' own thread) speaks each piece, `stitch`
+//! joins them with pauses, `assemble` makes the file. Progress and cancellation are values handed in by the caller.
 
 pub mod assemble;
+pub mod catalog;
+pub mod chatterbox;
 pub mod chunk;
 pub mod direct;
 pub mod engine;
@@ -25,6 +27,9 @@ use serde::{Deserialize, Serialize};
 pub struct SpeechRequest {
     /// As the client sent it; normalisation happens when it is spoken.
     pub text: String,
+    /// The name of the model that speaks it; rows from before there were several have none, which means the default one.
+    #[serde(default)]
+    pub model: Option<String>,
     /// The id of a voice that the model has.
     pub voice: String,
     /// Read numbers, dates, symbols … out in words first.

@@ -6,16 +6,21 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use super::catalog::{AUTO, Catalog, UnknownModel};
 use super::model::ModelInfo;
 use super::{AudioFormat, Sampling, SpeechRequest};
 use crate::config::{Format, Settings, ranges};
-use crate::voices::{self, UnknownVoice};
+use crate::voices::{self, Clip, UnknownVoice};
 
 /// A request as it came in: `None` is "not said", which means the setting or the model's own default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft {
     pub text: String,
+    /// By name; `None` and `auto` are the server's default.
+    pub model: Option<String>,
     pub voice: Option<String>,
+    /// A clip of the library whose voice to speak with; goes before `voice`.
+    pub reference: Option<String>,
     pub normalize: Option<bool>,
     pub split_text: Option<bool>,
     pub chunk_size: Option<i64>,
@@ -45,8 +50,30 @@ pub enum DraftError {
     TextTooLong { found: usize, limit: usize },
     #[error("{field} must be {expected}, found {found}; leave it out for the default")]
     Field { field: &'static str, expected: String, found: String },
-    #[error("predefined_voice_id: {0}")]
-    Voice(#[from] UnknownVoice),
+    #[error("model: {0}")]
+    Model(UnknownModel),
+    #[error("{0}")]
+    NoModel(UnknownModel),
+    #[error("{field}: {unknown}")]
+    Voice { field: &'static str, unknown: UnknownVoice },
+    #[error("{field}: {reason}{}", also_named(models))]
+    VoiceForOthers { field: &'static str, reason: String, models: Vec<String> },
+    #[error("voice_mode \"clone\" needs reference_audio_filename, the file name of a voice that was added.")]
+    NoReference,
+    #[error(
+        "voice_mode \"clone\" is not possible: the model {model} has fixed voices only. Send voice_mode \"predefined\"{}",
+        also_named(models)
+    )]
+    NoCloning { model: String, models: Vec<String> },
+}
+
+/// The models that could, after a sentence that says what another cannot.
+fn also_named(models: &[String]) -> String {
+    if models.is_empty() {
+        ".".to_owned()
+    } else {
+        format!("; for this voice, send model {}.", models.join(" or "))
+    }
 }
 
 impl DraftError {
@@ -57,14 +84,12 @@ impl DraftError {
 }
 
 impl Draft {
-    /// Checks every field and fills in the defaults. The seed is drawn here, so that the request repeats its take.
-    ///
-    /// `model` is `None` while it is loading; the voice is then kept as it was asked for and found by [`voice_id`] when
-    /// it is spoken.
+    /// Checks every field and fills in the defaults. The seed is drawn here, so that the request repeats its take. No
+    /// model needs to be loaded for this.
     ///
     /// # Errors
     /// The first field that is wrong.
-    pub fn check(self, settings: &Settings, model: Option<&ModelInfo>) -> Result<SpeechRequest, DraftError> {
+    pub fn check(self, settings: &Settings, catalog: &Catalog) -> Result<SpeechRequest, DraftError> {
         if self.text.trim().is_empty() {
             return Err(DraftError::EmptyText);
         }
@@ -74,9 +99,14 @@ impl Draft {
         }
         let defaults = &settings.generation_defaults;
         let seed = whole("seed", self.seed, -1..=ranges::MAX_SEED as i64)?;
+        let model = &model(self.model.as_deref(), catalog)?;
         let language = self.language.or_else(|| defaults.language.clone());
         Ok(SpeechRequest {
-            voice: wanted_voice(self.voice.as_deref(), settings, model)?,
+            voice: match &self.reference {
+                Some(reference) => wanted_clip(reference, model, catalog)?,
+                None => wanted_voice(self.voice.as_deref(), settings, model, catalog)?,
+            },
+            model: Some(model.name.clone()),
             normalize: self.normalize.unwrap_or(settings.text.normalize),
             split_text: self.split_text.unwrap_or(defaults.split_text),
             chunk_size: size("chunk_size", self.chunk_size, ranges::CHUNK_SIZES)?
@@ -109,9 +139,18 @@ impl Draft {
     }
 }
 
-/// The id of the voice that a request's `voice` means for the model that is to speak it.
+/// The model that a request's `model` means.
 ///
-/// A request that was accepted while the model was loading carries the voice as it was asked for.
+/// # Errors
+/// [`DraftError::Model`] for a name that leads nowhere, [`DraftError::NoModel`] when the server's own default does.
+pub fn model(wanted: Option<&str>, catalog: &Catalog) -> Result<ModelInfo, DraftError> {
+    match wanted.map(str::trim) {
+        None | Some("" | AUTO) => catalog.default_model().map_err(DraftError::NoModel),
+        Some(name) => catalog.find(name).map_err(DraftError::Model),
+    }
+}
+
+/// The id of the voice that a request's `voice` means for the model that is to speak it.
 ///
 /// # Errors
 /// [`UnknownVoice`], which lists the voices that the model has.
@@ -129,26 +168,51 @@ pub fn default_voice<'a>(settings: &Settings, model: &'a ModelInfo) -> &'a str {
 fn wanted_voice(
     wanted: Option<&str>,
     settings: &Settings,
-    model: Option<&ModelInfo>,
-) -> Result<String, UnknownVoice> {
+    model: &ModelInfo,
+    catalog: &Catalog,
+) -> Result<String, DraftError> {
+    const FIELD: &str = "predefined_voice_id";
     let wanted = wanted.unwrap_or_default();
-    let Some(model) = model else {
-        let configured = settings.tts_engine.default_voice_id.as_deref().unwrap_or("default");
-        return Ok(if voices::is_default(wanted) { configured } else { wanted }.to_owned());
-    };
-    let voice = voice_id(wanted, model)?;
+    let voice = voice_id(wanted, model).map_err(|unknown| match catalog.library().find(wanted) {
+        Ok(clip) => other_models(FIELD, &clip, model, catalog),
+        Err(_) => DraftError::Voice { field: FIELD, unknown },
+    })?;
     // An alias of the default voice led to the model's own; the configured one goes before it.
     let is_alias = voices::is_default(wanted) && voice == model.default_voice;
     Ok(if is_alias { default_voice(settings, model) } else { voice }.to_owned())
 }
 
+fn wanted_clip(wanted: &str, model: &ModelInfo, catalog: &Catalog) -> Result<String, DraftError> {
+    const FIELD: &str = "reference_audio_filename";
+    if wanted.trim().is_empty() {
+        return Err(DraftError::NoReference);
+    }
+    if model.cloning.is_none() {
+        let models = catalog.library().find(wanted).map(|clip| catalog.models_for(&clip));
+        return Err(DraftError::NoCloning { model: model.name.clone(), models: models.unwrap_or_default() });
+    }
+    let clip =
+        catalog.library().find(wanted).map_err(|unknown| DraftError::Voice { field: FIELD, unknown })?;
+    match model.why_not(&clip) {
+        None => Ok(clip.id.clone()),
+        Some(_) => Err(other_models(FIELD, &clip, model, catalog)),
+    }
+}
+
+/// The voice is there; only this model cannot use it.
+fn other_models(field: &'static str, clip: &Clip, model: &ModelInfo, catalog: &Catalog) -> DraftError {
+    let why = model.why_not(clip).unwrap_or_else(|| "another voice of that name goes before it".to_owned());
+    DraftError::VoiceForOthers {
+        field,
+        reason: format!("the voice {:?} cannot be used, {why}", clip.id),
+        models: catalog.models_for(clip),
+    }
+}
+
 /// Models of one language ignore the field, as upstream does; the others refuse what they cannot speak.
-fn checked_language(
-    language: Option<String>,
-    model: Option<&ModelInfo>,
-) -> Result<Option<String>, DraftError> {
-    match (&language, model) {
-        (Some(code), Some(model)) if model.languages.len() > 1 && !model.languages.contains(code) => {
+fn checked_language(language: Option<String>, model: &ModelInfo) -> Result<Option<String>, DraftError> {
+    match &language {
+        Some(code) if model.languages.len() > 1 && !model.languages.contains(code) => {
             Err(DraftError::field("language", format!("one of {}", model.languages.join(", ")), quoted(code)))
         }
         _ => Ok(language),
@@ -233,28 +297,38 @@ impl std::str::FromStr for AudioFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::speech::model::VoiceInfo;
+    use crate::speech::catalog::Offer;
+    use crate::speech::model::{ModelError, VoiceInfo, VoiceKind};
+    use crate::speech::tone;
+    use crate::voices::Library;
+    use crate::voices::testing::{library, upload, wav};
 
     fn model() -> ModelInfo {
         let voice = |id: &str, name: &str| VoiceInfo {
             id: id.to_owned(),
             name: name.to_owned(),
+            kind: VoiceKind::BuiltIn,
             gender: None,
             language: "en".to_owned(),
             origin: String::new(),
         };
         ModelInfo {
             name: "test".to_owned(),
-            class_name: "Test".to_owned(),
-            device: "CPU".to_owned(),
-            device_reason: String::new(),
-            sample_rate: 24_000,
-            max_chunk_chars: 300,
             voices: vec![voice("slt", "Ada"), voice("rms", "Max")],
             default_voice: "rms".to_owned(),
-            languages: vec!["en".to_owned()],
-            paralinguistic_tags: Vec::new(),
+            ..tone::info()
         }
+    }
+
+    /// Models that are described and never loaded, the first one being the default.
+    fn catalog_of(models: Vec<ModelInfo>, library: Library) -> Catalog {
+        let unloadable = || Err(ModelError::NotLoaded("nobody loads it".to_owned()));
+        Catalog::new(AUTO, library, models.into_iter().map(|info| Offer::new(info, unloadable)).collect())
+    }
+
+    fn catalog() -> Catalog {
+        let (_folder, library) = library();
+        catalog_of(vec![model()], library)
     }
 
     fn draft() -> Draft {
@@ -262,7 +336,7 @@ mod tests {
     }
 
     fn check(draft: Draft) -> Result<SpeechRequest, DraftError> {
-        draft.check(&Settings::default(), Some(&model()))
+        draft.check(&Settings::default(), &catalog())
     }
 
     #[test]
@@ -285,7 +359,7 @@ mod tests {
         assert_eq!(check(Draft { seed: Some(7), ..draft() }).unwrap().seed, 7);
         let mut settings = Settings::default();
         settings.generation_defaults.seed = 9;
-        assert_eq!(draft().check(&settings, Some(&model())).unwrap().seed, 9);
+        assert_eq!(draft().check(&settings, &catalog()).unwrap().seed, 9);
     }
 
     #[test]
@@ -294,7 +368,7 @@ mod tests {
         settings.tts_engine.default_voice_id = Some("Ada".to_owned());
         let voice = |wanted: Option<&str>, settings: &Settings| {
             let draft = Draft { voice: wanted.map(str::to_owned), ..draft() };
-            draft.check(settings, Some(&model())).unwrap().voice
+            draft.check(settings, &catalog()).unwrap().voice
         };
         assert_eq!(voice(None, &settings), "slt");
         assert_eq!(voice(Some("voice.wav"), &settings), "slt");
@@ -304,15 +378,66 @@ mod tests {
     }
 
     #[test]
-    fn while_the_model_loads_the_voice_is_kept_as_it_was_asked_for() {
-        let voice = |wanted: Option<&str>| {
-            let draft = Draft { voice: wanted.map(str::to_owned), ..draft() };
-            draft.check(&Settings::default(), None).unwrap().voice
+    fn a_request_is_bound_to_the_model_it_was_checked_against() {
+        let (_folder, library) = library();
+        let other = ModelInfo { name: "other".to_owned(), voices: Vec::new(), ..model() };
+        let catalog = catalog_of(vec![model(), other], library);
+        let check = |name: Option<&str>| {
+            let draft = Draft { model: name.map(str::to_owned), ..draft() };
+            draft.check(&Settings::default(), &catalog)
         };
-        assert_eq!(voice(Some("Ada.wav")), "Ada.wav");
-        assert_eq!(voice_id(&voice(Some("Ada.wav")), &model()), Ok("slt"));
-        assert_eq!(voice_id(&voice(None), &model()), Ok("rms"));
-        assert!(voice_id("Emily", &model()).is_err());
+        for (wanted, expected) in
+            [(None, "test"), (Some("auto"), "test"), (Some(""), "test"), (Some("Other"), "other")]
+        {
+            assert_eq!(check(wanted).unwrap().model.as_deref(), Some(expected), "{wanted:?}");
+        }
+        let refused = check(Some("choir")).unwrap_err();
+        assert_eq!(refused.to_string(), "model: there is no model \"choir\"; the models are test, other");
+        let (_folder, library) = self::library();
+        let nothing = draft().check(&Settings::default(), &catalog_of(Vec::new(), library));
+        assert!(matches!(nothing, Err(DraftError::NoModel(_))), "{nothing:?}");
+    }
+
+    #[test]
+    fn a_clip_is_a_voice_for_the_models_that_can_use_it_and_the_others_say_who_can() {
+        let (_folder, library) = library();
+        let catalog = catalog_of(vec![model(), tone::low_info()], library);
+        let add = |name: &str, seconds: f64| {
+            let upload = upload(name, wav(seconds, 200.0 * seconds));
+            catalog.library().add(upload, &catalog.own_voice_ids()).unwrap();
+        };
+        add("Emily", 2.5);
+        add("Short", 1.2);
+        let check = |model: &str, voice: Option<&str>, reference: Option<&str>| {
+            let (voice, reference) = (voice.map(str::to_owned), reference.map(str::to_owned));
+            Draft { model: Some(model.to_owned()), voice, reference, ..draft() }
+                .check(&Settings::default(), &catalog)
+                .map(|request| request.voice)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(check("tone-low", Some("emily.wav"), None).as_deref(), Ok("emily"));
+        assert_eq!(check("tone-low", None, Some("Emily.mp3")).as_deref(), Ok("emily"));
+        assert_eq!(check("tone-low", Some("drone"), Some("emily.wav")).as_deref(), Ok("emily"));
+        assert_eq!(
+            check("test", Some("Emily"), None).unwrap_err(),
+            "predefined_voice_id: the voice \"emily\" cannot be used, the model test has fixed voices only; \
+             for this voice, send model tone-low."
+        );
+        assert_eq!(
+            check("test", None, Some("Emily")).unwrap_err(),
+            "voice_mode \"clone\" is not possible: the model test has fixed voices only. Send voice_mode \
+             \"predefined\"; for this voice, send model tone-low."
+        );
+        assert_eq!(
+            check("tone-low", None, Some("short")).unwrap_err(),
+            "reference_audio_filename: the voice \"short\" cannot be used, the model tone-low needs a clip of more \
+             than 2 seconds, this one has 1.2."
+        );
+        assert_eq!(
+            check("tone-low", None, Some("drone")).unwrap_err(),
+            "reference_audio_filename: there is no voice \"drone\"; the available voices are emily, short"
+        );
+        assert!(check("tone-low", None, Some(" ")).unwrap_err().contains("needs reference_audio_filename"));
     }
 
     #[test]
@@ -356,7 +481,7 @@ mod tests {
     fn a_text_at_the_bound_passes_and_one_character_more_does_not() {
         let mut settings = Settings::default();
         settings.limits.max_text_chars = 3;
-        let check = |text: &str| Draft { text: text.to_owned(), ..draft() }.check(&settings, None);
+        let check = |text: &str| Draft { text: text.to_owned(), ..draft() }.check(&settings, &catalog());
         assert!(check("äöü").is_ok(), "characters, not bytes");
         assert_eq!(check("äöüx").unwrap_err(), DraftError::TextTooLong { found: 4, limit: 3 });
     }
@@ -366,7 +491,9 @@ mod tests {
         let mut several = model();
         several.languages = vec!["en".to_owned(), "de".to_owned()];
         let check = |language: &str, model: &ModelInfo| {
-            Draft { language: Some(language.to_owned()), ..draft() }.check(&Settings::default(), Some(model))
+            let (_folder, library) = library();
+            let catalog = catalog_of(vec![model.clone()], library);
+            Draft { language: Some(language.to_owned()), ..draft() }.check(&Settings::default(), &catalog)
         };
         assert!(check("xx", &model()).is_ok());
         assert!(check("de", &several).is_ok());

@@ -1,14 +1,21 @@
-//! `Tone`, the test model: it hums for as long as the text would take to say.
+//! The test models: they hum for as long as the text would take to say.
 //!
-//! Everything above the networks, from the queue to the page, can be tested in milliseconds with it, and with the same
-//! seams: it asks for cancellation and tells its progress at every token, and can be told to fail. It is no voice
-//! for people; `--model tone` selects it by name only.
+//! Everything above the networks, from the queue to the page, can be tested in milliseconds with them, and with the same
+//! seams: they ask for cancellation and tell their progress at every token, and can be told to fail. `tone` has fixed
+//! voices; `tone-low` also "clones": it hums at a pitch computed from the clip, kept like any computed voice. They are no
+//! voices for people; `--model tone` selects them by name only.
 
 use std::f32::consts::TAU;
 use std::time::Duration;
 
 use super::Cancel;
-use super::model::{ChunkRequest, ModelError, ModelInfo, SpeechModel, VoiceInfo};
+use super::catalog::Offer;
+use super::model::{ChunkRequest, Loaded, ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind};
+use crate::voices::Library;
+use crate::voices::clip::Needs;
+
+/// The names of the test models.
+pub const NAMES: [&str; 2] = ["tone", "tone-low"];
 
 /// Hz; that of the real models.
 const SAMPLE_RATE: u32 = 24_000;
@@ -18,8 +25,10 @@ const SAMPLES_PER_TOKEN: usize = 960;
 const TOKENS_PER_CHAR: usize = 2;
 /// About −12 dB: audible, and far from clipping.
 const LEVEL: f32 = 0.25;
+/// What each test model says that it takes.
+const MEMORY_BYTES: u64 = 1 << 20;
 
-/// How the test model behaves.
+/// How the test models behave.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ToneSettings {
     /// Slept at every token, to be as slow as a real model where a test needs that.
@@ -37,49 +46,105 @@ impl ToneSettings {
     }
 }
 
+/// `tone` and `tone-low`, in this order.
+pub fn offers(settings: ToneSettings, library: &Library) -> Vec<Offer> {
+    let low = library.clone();
+    vec![
+        Offer::new(info(), move || Ok(Box::new(Tone::new(settings)))),
+        Offer::new(low_info(), move || Ok(Box::new(Tone::low(settings, low.clone())))),
+    ]
+}
+
+/// Describes `tone`.
+pub fn info() -> ModelInfo {
+    ModelInfo {
+        name: NAMES[0].to_owned(),
+        class_name: "Tone".to_owned(),
+        sample_rate: SAMPLE_RATE,
+        max_chunk_chars: 300,
+        voices: vec![voice("hum", "Hum"), voice("whistle", "Whistle")],
+        default_voice: "hum".to_owned(),
+        languages: vec!["en".to_owned()],
+        paralinguistic_tags: vec!["fail".to_owned(), "panic".to_owned()],
+        cloning: None,
+        memory_bytes: MEMORY_BYTES,
+    }
+}
+
+/// Describes `tone-low`.
+pub fn low_info() -> ModelInfo {
+    ModelInfo {
+        name: NAMES[1].to_owned(),
+        voices: vec![voice("drone", "Drone")],
+        default_voice: "drone".to_owned(),
+        cloning: Some(Needs { least: Duration::from_secs(2), best: Duration::from_secs(10) }),
+        ..info()
+    }
+}
+
+fn voice(id: &str, name: &str) -> VoiceInfo {
+    VoiceInfo {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        kind: VoiceKind::BuiltIn,
+        gender: None,
+        language: "en".to_owned(),
+        origin: "A sine wave, made by declaim itself.".to_owned(),
+    }
+}
+
 /// Hums. A chunk with the tag `[fail]` fails like a lost device, one with `[panic]` panics, both at the middle token.
 #[derive(Debug)]
 pub struct Tone {
     settings: ToneSettings,
-    info: ModelInfo,
+    /// Its own voices and their pitches in Hz.
+    voices: &'static [(&'static str, f32)],
+    /// Where it looks for other voices, if it can use them.
+    clips: Option<Library>,
 }
 
 impl Tone {
     pub fn new(settings: ToneSettings) -> Self {
-        let voice = |id: &str, name: &str| VoiceInfo {
-            id: id.to_owned(),
-            name: name.to_owned(),
-            gender: None,
-            language: "en".to_owned(),
-            origin: "A sine wave, made by declaim itself.".to_owned(),
-        };
-        let info = ModelInfo {
-            name: "tone".to_owned(),
-            class_name: "Tone".to_owned(),
-            device: "CPU (one sine)".to_owned(),
-            device_reason: "the test model needs no device".to_owned(),
-            sample_rate: SAMPLE_RATE,
-            max_chunk_chars: 300,
-            voices: vec![voice("hum", "Hum"), voice("whistle", "Whistle")],
-            default_voice: "hum".to_owned(),
-            languages: vec!["en".to_owned()],
-            paralinguistic_tags: vec!["fail".to_owned(), "panic".to_owned()],
-        };
-        Self { settings, info }
+        Self { settings, voices: &[("hum", 140.0), ("whistle", 1400.0)], clips: None }
     }
 
-    fn pitch(voice: &str) -> Result<f32, ModelError> {
-        match voice {
-            "hum" => Ok(140.0),
-            "whistle" => Ok(1400.0),
-            other => Err(ModelError::UnknownVoice(other.to_owned())),
+    /// The one that clones.
+    pub fn low(settings: ToneSettings, clips: Library) -> Self {
+        Self { settings, voices: &[("drone", 70.0)], clips: Some(clips) }
+    }
+
+    /// Hz.
+    fn pitch(&self, voice: &str) -> Result<f32, ModelError> {
+        if let Some((_, pitch)) = self.voices.iter().find(|(id, _)| *id == voice) {
+            return Ok(*pitch);
         }
+        let unknown = || ModelError::UnknownVoice(voice.to_owned());
+        let library = self.clips.as_ref().ok_or_else(unknown)?;
+        let clip = library.clip(voice).ok_or_else(unknown)?;
+        let read = |bytes: &[u8]| bytes.first_chunk().map(|bytes| f32::from_le_bytes(*bytes));
+        library.computed(&clip, "tone-low.pitch", read, || {
+            let bytes = clip
+                .read()
+                .map_err(|error| ModelError::Clip { voice: voice.to_owned(), reason: error.to_string() })?;
+            let pitch = pitch_of(&bytes);
+            Ok((pitch, pitch.to_le_bytes().to_vec()))
+        })
     }
 }
 
+/// Between 200 and 456 Hz, from all bytes of the clip: clips can be told apart by ear and by test.
+fn pitch_of(clip: &[u8]) -> f32 {
+    let sum = clip.iter().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
+    200.0 + f32::from(sum)
+}
+
 impl SpeechModel for Tone {
-    fn info(&self) -> &ModelInfo {
-        &self.info
+    fn loaded(&self) -> Loaded {
+        Loaded {
+            device: "CPU (one sine)".to_owned(),
+            device_reason: "the test model needs no device".to_owned(),
+            resident_bytes: MEMORY_BYTES,
+        }
     }
 
     fn speak(
@@ -88,7 +153,7 @@ impl SpeechModel for Tone {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError> {
-        let pitch = Self::pitch(&chunk.voice)?;
+        let pitch = self.pitch(&chunk.voice)?;
         let tokens = chunk.text.trim().chars().count() * TOKENS_PER_CHAR;
         if tokens == 0 {
             return Err(ModelError::NothingToSpeak);
@@ -125,11 +190,13 @@ impl SpeechModel for Tone {
 mod tests {
     use super::*;
     use crate::speech::Sampling;
+    use crate::voices::testing::{library, upload, wav};
 
     fn speak(text: &str, seed: u64, cancel: &Cancel) -> Result<(Vec<f32>, Vec<f32>), ModelError> {
         let chunk = ChunkRequest {
             text: text.to_owned(),
             voice: "hum".to_owned(),
+            language: None,
             sampling: Sampling::default(),
             seed,
         };
@@ -162,6 +229,7 @@ mod tests {
         let chunk = ChunkRequest {
             text: "a long hum".to_owned(),
             voice: "hum".to_owned(),
+            language: None,
             sampling: Sampling::default(),
             seed: 1,
         };
@@ -183,10 +251,44 @@ mod tests {
         let chunk = ChunkRequest {
             text: "x".to_owned(),
             voice: "choir".to_owned(),
+            language: None,
             sampling: Sampling::default(),
             seed: 1,
         };
         let refused = tone.speak(&chunk, &Cancel::default(), &mut |_| {});
         assert!(matches!(refused, Err(ModelError::UnknownVoice(voice)) if voice == "choir"));
+    }
+
+    #[test]
+    fn the_low_tone_hums_at_a_pitch_of_its_own_for_each_clip_and_computes_it_once() {
+        let (folder, library) = library();
+        let add = |name: &str, pitch: f64| library.add(upload(name, wav(2.5, pitch)), &[]).unwrap().clip.id;
+        let (emily, max) = (add("Emily", 220.0), add("Max", 330.0));
+        let mut low = Tone::low(ToneSettings::default(), library.clone());
+        let mut speak = |voice: &str| {
+            let chunk = ChunkRequest {
+                text: "hello".to_owned(),
+                voice: voice.to_owned(),
+                language: None,
+                sampling: Sampling::default(),
+                seed: 1,
+            };
+            low.speak(&chunk, &Cancel::default(), &mut |_| {})
+        };
+        let first = speak(&emily).unwrap();
+        assert_ne!(first, speak(&max).unwrap());
+        assert_ne!(first, speak("drone").unwrap());
+        assert_eq!(first, speak(&emily).unwrap());
+        assert!(matches!(speak("choir"), Err(ModelError::UnknownVoice(_))));
+        let voices = folder.path().join("voices");
+        assert_eq!(std::fs::read_dir(voices.join("computed")).unwrap().count(), 2);
+        // A clip that cannot be read any more is only missed where nothing was computed from it.
+        let ada = add("Ada", 440.0);
+        std::fs::write(voices.join("ada.wav.moved"), "").unwrap();
+        std::fs::rename(voices.join("ada.wav"), voices.join("elsewhere")).unwrap();
+        std::fs::create_dir(voices.join("ada.wav")).unwrap();
+        let refused = speak(&ada);
+        assert!(matches!(refused, Err(ModelError::UnknownVoice(_) | ModelError::Clip { .. })), "{refused:?}");
+        assert_eq!(first, speak(&emily).unwrap());
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::hub::Fault;
 use crate::scene::{NAME, Scene, T3, content, length};
-use crate::server::{PATIENCE, Server, tone};
+use crate::server::{PATIENCE, Server, humming};
 
 /// A server whose hub is the scene's and whose data are its own.
 fn server(scene: &Scene) -> Server {
@@ -18,7 +18,7 @@ fn server(scene: &Scene) -> Server {
         settings.hub.use_cache = false;
         settings.hub.retry_wait = Duration::from_millis(5);
     };
-    Server::with(change, tone(Duration::ZERO))
+    Server::with(change, humming(Duration::ZERO))
 }
 
 fn listed(server: &Server, name: &str) -> Value {

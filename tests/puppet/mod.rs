@@ -1,9 +1,14 @@
 //! A model on strings: the test decides at every token what happens, and sees what was asked of it.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use declaim::speech::model::{ChunkRequest, ModelError, ModelInfo, SpeechModel, VoiceInfo};
+use declaim::speech::catalog::{AUTO, Catalog, Offer};
+use declaim::speech::model::{
+    ChunkRequest, Loaded, ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind,
+};
 use declaim::speech::{AudioFormat, Cancel, Sampling, SpeechRequest};
+use declaim::voices::{Library, Limits};
 
 /// Tokens of every chunk, whatever its text.
 pub(crate) const TOKENS: usize = 10;
@@ -37,38 +42,57 @@ impl Record {
 }
 
 pub(crate) struct Puppet {
-    info: ModelInfo,
     on_token: OnToken,
     record: Record,
 }
 
+/// Describes a puppet of this name.
+pub(crate) fn info(name: &str) -> ModelInfo {
+    ModelInfo {
+        name: name.to_owned(),
+        class_name: "Puppet".to_owned(),
+        sample_rate: SAMPLE_RATE,
+        max_chunk_chars: 200,
+        voices: vec![VoiceInfo {
+            id: "wood".to_owned(),
+            name: "Wood".to_owned(),
+            kind: VoiceKind::BuiltIn,
+            gender: None,
+            language: "en".to_owned(),
+            origin: "carved".to_owned(),
+        }],
+        default_voice: "wood".to_owned(),
+        languages: vec!["en".to_owned()],
+        paralinguistic_tags: Vec::new(),
+        cloning: None,
+        memory_bytes: 1,
+    }
+}
+
+/// A catalog of these models, the first one being the default, and no clips.
+pub(crate) fn catalog(offers: Vec<Offer>) -> Catalog {
+    Catalog::new(AUTO, Library::open(Path::new("nowhere"), Limits::default()), offers)
+}
+
 impl Puppet {
     pub(crate) fn on_strings(record: &Record, on_token: &OnToken) -> Box<dyn SpeechModel> {
-        let info = ModelInfo {
-            name: "puppet".to_owned(),
-            class_name: "Puppet".to_owned(),
-            device: "strings".to_owned(),
-            device_reason: "the test holds them".to_owned(),
-            sample_rate: SAMPLE_RATE,
-            max_chunk_chars: 200,
-            voices: vec![VoiceInfo {
-                id: "wood".to_owned(),
-                name: "Wood".to_owned(),
-                gender: None,
-                language: "en".to_owned(),
-                origin: "carved".to_owned(),
-            }],
-            default_voice: "wood".to_owned(),
-            languages: vec!["en".to_owned()],
-            paralinguistic_tags: Vec::new(),
-        };
-        Box::new(Self { info, on_token: Arc::clone(on_token), record: record.clone() })
+        Box::new(Self { on_token: Arc::clone(on_token), record: record.clone() })
+    }
+
+    /// A puppet that is there whenever it is asked for.
+    pub(crate) fn offer(name: &str, record: &Record, on_token: &OnToken) -> Offer {
+        let (record, on_token) = (record.clone(), Arc::clone(on_token));
+        Offer::new(info(name), move || Ok(Self::on_strings(&record, &on_token)))
     }
 }
 
 impl SpeechModel for Puppet {
-    fn info(&self) -> &ModelInfo {
-        &self.info
+    fn loaded(&self) -> Loaded {
+        Loaded {
+            device: "strings".to_owned(),
+            device_reason: "the test holds them".to_owned(),
+            resident_bytes: 1,
+        }
     }
 
     fn speak(
@@ -104,6 +128,7 @@ pub(crate) fn sentence(name: &str) -> String {
 pub(crate) fn request(text: impl Into<String>) -> SpeechRequest {
     SpeechRequest {
         text: text.into(),
+        model: None,
         voice: "wood".to_owned(),
         normalize: false,
         split_text: true,

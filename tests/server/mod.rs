@@ -10,15 +10,18 @@ use declaim::config::Settings;
 use declaim::http::{self, Context};
 use declaim::jobs::QueueSettings;
 use declaim::models::{HubSettings, Models};
-use declaim::speech::model::{ModelError, SpeechModel};
-use declaim::speech::tone::{Tone, ToneSettings};
+use declaim::speech::catalog::{Catalog, Offer};
+use declaim::speech::engine::EngineSettings;
+use declaim::speech::tone::{self, ToneSettings};
+use declaim::voices::{Library, Limits};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than any test may take; a test that runs into it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) type Loaded = Result<Box<dyn SpeechModel>, ModelError>;
+/// Makes the models of a server, the first one being the default, from its library.
+pub(crate) type Offers = Box<dyn FnOnce(&Library) -> Vec<Offer>>;
 
 pub(crate) struct Server {
     pub(crate) url: String,
@@ -28,14 +31,14 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A model that hums at once, or that takes its time for each token (25 a second of audio, two a character).
-pub(crate) fn tone(token_pause: Duration) -> impl FnMut() -> Loaded + Send + 'static {
-    move || Ok(Box::new(Tone::new(ToneSettings { token_pause })))
+/// The test models, which hum at once, or take their time for each token (25 a second of audio, two a character).
+pub(crate) fn humming(token_pause: Duration) -> Offers {
+    Box::new(move |library| tone::offers(ToneSettings { token_pause }, library))
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::with(|_settings| {}, tone(Duration::ZERO))
+        Self::with(|_settings| {}, humming(Duration::ZERO))
     }
 
     /// With the model loaded.
@@ -50,20 +53,34 @@ impl Server {
 
     /// Slow enough to be caught in the act.
     pub(crate) fn slow() -> Self {
-        Self::with(|_settings| {}, tone(Duration::from_millis(20)))
+        Self::with(|_settings| {}, humming(Duration::from_millis(20)))
     }
 
-    pub(crate) fn with(
-        change: impl FnOnce(&mut Settings),
-        load: impl FnMut() -> Loaded + Send + 'static,
-    ) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Settings), offers: Offers) -> Self {
+        Self::open(tempfile::tempdir().unwrap(), change, offers)
+    }
+
+    /// On the directory of a server that has stopped.
+    pub(crate) fn start_on(data: tempfile::TempDir) -> Self {
+        Self::open(data, |_settings| {}, humming(Duration::ZERO))
+    }
+
+    fn open(data: tempfile::TempDir, change: impl FnOnce(&mut Settings), offers: Offers) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
-        let data = tempfile::tempdir().unwrap();
         let data_dir = data.path().to_owned();
         let models_dir = data_dir.clone();
         // Untouched by this machine's environment.
         let hub = HubSettings::new(&settings.hub, &|_name| None);
+        let voices = &settings.voices;
+        let limits = Limits {
+            max_clip_bytes: voices.max_clip_bytes,
+            max_clip_sec: voices.max_clip_sec,
+            max_voices: voices.max_voices,
+        };
+        let library = Library::open(&data_dir, limits);
+        let offers = offers(&library);
+        let catalog = Catalog::new(&settings.model.name, library, offers);
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let (ready, started) = std::sync::mpsc::channel();
@@ -73,7 +90,11 @@ impl Server {
                 max_queued: settings.limits.max_queued_jobs as u32,
                 ..QueueSettings::default()
             };
-            let app = App::open(AppSettings { data_dir, queue, load: Box::new(load) }).await.unwrap();
+            let engine = EngineSettings {
+                memory_bytes: settings.model.memory_bytes,
+                unload_after: settings.model.unload_after,
+            };
+            let app = App::open(AppSettings { data_dir, queue, engine, catalog }).await.unwrap();
             ready.send(listener.local_addr().unwrap()).unwrap();
             let models = Models::new(&models_dir, &settings.models, hub).unwrap();
             let context = Context::new(app.jobs.clone(), app.engine.clone(), models, Arc::new(settings));
@@ -83,6 +104,11 @@ impl Server {
         let thread = std::thread::spawn(move || tokio::runtime::Runtime::new().unwrap().block_on(serve));
         let address = started.recv().unwrap();
         Self { url: format!("http://{address}"), address, data, stop, thread: Some(thread) }
+    }
+
+    /// Stops it in order and keeps its directory.
+    pub(crate) fn stop(mut self) -> tempfile::TempDir {
+        std::mem::replace(&mut self.data, tempfile::tempdir().unwrap())
     }
 
     /// Sends the stop signal and returns at once.
@@ -110,6 +136,12 @@ impl Server {
     pub(crate) fn delete(&self, path: &str) -> Answer {
         let request = ureq::delete(format!("{}{path}", self.url));
         Answer::read(request.config().http_status_as_error(false).build().call())
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Answer {
+        let request = ureq::patch(format!("{}{path}", self.url)).header("Content-Type", "application/json");
+        let request = request.config().http_status_as_error(false).build();
+        Answer::read(request.send(body.to_string().as_bytes()))
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {

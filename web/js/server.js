@@ -15,7 +15,8 @@ export const CONNECTING = { kind: "connecting", message: null, info: null };
 
 /** What an answer of `/api/model-info` means. @returns {ServerView} */
 export function viewOf(info) {
-  if (info.loaded) return { kind: "ready", message: null, info };
+  // A model that is not in memory comes back with the next request.
+  if (info.loaded || info.state === "unloaded") return { kind: "ready", message: null, info };
   const failed = info.state === "failed" || typeof info.error === "string";
   if (failed) return { kind: "failed", message: info.error || "The server's log says why.", info };
   return { kind: "loading", message: null, info };

@@ -17,6 +17,11 @@ export function voiceFacts({ gender, language }) {
   return facts.charAt(0).toUpperCase() + facts.slice(1);
 }
 
+/** The voices that the server's default model can speak with; servers that do not tell have no others. */
+export function usableVoices(voices) {
+  return voices.filter((voice) => voice.usable !== false);
+}
+
 /** Which voice is chosen when the list arrives: the one from before if it is still there, else the server's default. */
 export function chooseVoice(voices, wanted) {
   const found = voices.find((voice) => voice.id === wanted) ?? voices.find((voice) => voice.default) ?? voices[0];
@@ -62,7 +67,8 @@ export function createVoicePicker({ chosen, onChange }) {
       return grid.querySelector("input:checked") ?? grid.querySelector("input");
     },
     nameOf: (id) => voices.find((voice) => voice.id === id)?.name ?? id,
-    setVoices(list) {
+    setVoices(listed) {
+      const list = usableVoices(listed);
       if (JSON.stringify(list) === JSON.stringify(voices)) return;
       voices = list;
       choose(chooseVoice(voices, wanted));

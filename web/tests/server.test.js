@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { ApiError, createApi, detailOf, Unreachable } from "../js/api.js";
 import { bannerText, modelFacts, modelTitle, viewOf, watchServer } from "../js/server.js";
 import { toggled } from "../js/theme.js";
-import { chooseVoice, languageName, voiceFacts } from "../js/voices.js";
+import { chooseVoice, languageName, usableVoices, voiceFacts } from "../js/voices.js";
 import { fakeTimers, settle } from "./fakes.js";
 
 const reply = (status, body) => async () => new Response(typeof body === "string" ? body : JSON.stringify(body), { status });
@@ -46,6 +46,7 @@ test("the model is loading until it is loaded or has failed", () => {
   assert.equal(viewOf({ loaded: false }).kind, "loading");
   assert.equal(viewOf({ loaded: false, error: null }).kind, "loading");
   assert.equal(viewOf({ loaded: true }).kind, "ready");
+  assert.equal(viewOf({ loaded: false, state: "unloaded" }).kind, "ready");
   assert.deepEqual(viewOf({ loaded: false, error: "tensor x is missing" }).kind, "failed");
   assert.match(bannerText(viewOf({ loaded: false, error: "tensor x is missing" })), /tensor x is missing/);
   assert.equal(bannerText(viewOf({ loaded: true })), null);
@@ -88,6 +89,11 @@ test("the voice from before is chosen while the model has it, else the server's 
   assert.equal(chooseVoice(voices, "gone"), "b");
   assert.equal(chooseVoice([{ id: "a" }], null), "a");
   assert.equal(chooseVoice([], "a"), null);
+});
+
+test("voices that only other models can speak with are not offered", () => {
+  const voices = [{ id: "a", usable: true }, { id: "b", usable: false }, { id: "c" }];
+  assert.deepEqual(usableVoices(voices).map((voice) => voice.id), ["a", "c"]);
 });
 
 test("a voice's facts read as words", () => {

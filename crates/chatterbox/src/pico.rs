@@ -17,6 +17,9 @@ const TOKENIZER: &[u8] = include_bytes!("../pico/tokenizer.json");
 const T3: &[u8] = include_bytes!("../pico/t3.safetensors");
 const S3GEN: &[u8] = include_bytes!("../pico/s3gen.safetensors");
 
+/// Bytes that the loaded weights take: stored as f16, held as f32.
+pub const LOADED_BYTES: u64 = 2 * (T3.len() + S3GEN.len()) as u64;
+
 /// The embedded voices: their file stem, which is their id, and their vectors.
 const VOICES: [(&str, &[u8]); 2] = [
     ("slt", include_bytes!("../pico/voices/slt.safetensors")),

@@ -17,6 +17,7 @@ async fn table() -> Table {
 fn request(text: &str) -> SpeechRequest {
     SpeechRequest {
         text: text.to_owned(),
+        model: Some("tone".to_owned()),
         voice: "hum".to_owned(),
         normalize: true,
         split_text: true,
@@ -44,13 +45,21 @@ fn checkpoint(position: u32) -> Checkpoint {
     }
 }
 
+/// Takes up the job whose turn it is, as a worker does.
+async fn claim(store: &Store, now: i64) -> Result<Option<Claimed>> {
+    match store.next(now).await? {
+        Some(next) => store.claim(next.id, now).await,
+        None => Ok(None),
+    }
+}
+
 impl Table {
     async fn add(&self, text: &str, priority: Priority) -> Job {
         self.store.enqueue(JobId::new(), &request(text), priority, 1000, 100).await.unwrap().unwrap()
     }
 
     async fn take(&self) -> Claimed {
-        self.store.claim(2000).await.unwrap().unwrap()
+        claim(&self.store, 2000).await.unwrap().unwrap()
     }
 
     async fn job(&self, id: JobId) -> Job {
@@ -123,7 +132,88 @@ async fn interactive_jobs_are_claimed_first_and_equals_in_order_of_arrival() {
     for expected in [c, d, a, b] {
         assert_eq!(table.take().await.claim.id, expected.id);
     }
-    assert!(table.store.claim(2000).await.unwrap().is_none());
+    assert!(claim(&table.store, 2000).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_next_job_names_its_model_and_stays_queued_until_it_is_claimed() {
+    let table = table().await;
+    let job = table.add("a", Priority::Normal).await;
+    let next = table.store.next(2000).await.unwrap();
+    assert_eq!(next, Some(Next { id: job.id, model: Some("tone".to_owned()) }));
+    assert_eq!(table.job(job.id).await, job);
+    table.run_sql("update jobs set request = json_remove(request, '$.model')").await.unwrap();
+    assert_eq!(table.store.next(2000).await.unwrap().unwrap().model, None);
+    assert_eq!(table.take().await.request.model, None, "rows from before there were models can be read");
+}
+
+#[tokio::test]
+async fn a_claim_steps_back_for_a_more_urgent_job_and_for_a_cancellation() {
+    let table = table().await;
+    let normal = table.add("a", Priority::Normal).await.id;
+    let next = table.store.next(2000).await.unwrap().unwrap();
+    let urgent = table.add("b", Priority::Interactive).await.id;
+    assert!(table.store.claim(next.id, 2000).await.unwrap().is_none());
+    assert_eq!(table.take().await.claim.id, urgent);
+    assert_eq!(table.store.cancel(normal, 3000).await.unwrap(), CancelOutcome::Cancelled);
+    assert!(table.store.claim(next.id, 2000).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_postponed_job_says_why_it_waits_and_lets_others_pass() {
+    let table = table().await;
+    let first = table.add("a", Priority::Normal).await;
+    let second = table.add("b", Priority::Normal).await.id;
+    table.store.postpone(first.id, 9000, "the model is missing").await.unwrap();
+    let job = table.job(first.id).await;
+    assert_eq!(job.waits_for.as_deref(), Some("the model is missing"));
+    assert_eq!((job.status, job.starts), (JobStatus::Queued, 0));
+    assert_eq!(table.take().await.claim.id, second);
+    assert!(table.store.next(8999).await.unwrap().is_none());
+    let claimed = claim(&table.store, 9000).await.unwrap().unwrap();
+    assert_eq!((claimed.claim.id, claimed.retries), (first.id, 0));
+    assert_eq!(table.job(first.id).await.waits_for, None);
+    table.store.postpone(first.id, 9999, "too late").await.unwrap();
+    assert_eq!(table.job(first.id).await.waits_for, None, "a running job does not wait");
+}
+
+#[tokio::test]
+async fn a_postponed_job_can_be_cancelled() {
+    let table = table().await;
+    let id = table.add("a", Priority::Normal).await.id;
+    table.store.postpone(id, 9000, "the model is missing").await.unwrap();
+    assert_eq!(table.store.cancel(id, 3000).await.unwrap(), CancelOutcome::Cancelled);
+    assert_eq!(table.job(id).await.waits_for, None);
+}
+
+#[tokio::test]
+async fn only_jobs_that_have_not_ended_need_their_voice() {
+    let table = table().await;
+    table.one_of_each().await;
+    assert_eq!(table.store.needing_voice("hum").await.unwrap(), 2);
+    assert_eq!(table.store.needing_voice("emily").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_database_from_before_there_were_models_is_brought_up_to_date_with_its_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("declaim.db");
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let old = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+    old.execute(MIGRATIONS[0]).await.unwrap();
+    let request = r#"{"text": "old", "voice": "hum", "normalize": true, "split_text": true, "chunk_size": 120,
+        "sampling": {}, "seed": 1, "speed": 1.0, "language": null, "format": "wav", "sample_rate": 24000}"#;
+    sqlx::query("insert into jobs (id, priority, request, created_at, due_at) values (?, 0, ?, 1, 1)")
+        .bind(JobId::new().to_string())
+        .bind(request)
+        .execute(&old)
+        .await
+        .unwrap();
+    old.execute("pragma user_version = 1").await.unwrap();
+    old.close().await;
+    let store = Store::open(&path).await.unwrap();
+    let claimed = claim(&store, 2000).await.unwrap().unwrap();
+    assert_eq!((claimed.request.text.as_str(), claimed.request.model), ("old", None));
 }
 
 #[tokio::test]
@@ -135,7 +225,7 @@ async fn a_claim_starts_the_job_and_keeps_its_first_start() {
     let job = table.job(id).await;
     assert_eq!((job.status, job.starts, job.started_at), (JobStatus::Running, 1, Some(2000)));
     assert!(table.store.requeue(&first.claim).await.unwrap());
-    let second = table.store.claim(5000).await.unwrap().unwrap();
+    let second = claim(&table.store, 5000).await.unwrap().unwrap();
     let job = table.job(id).await;
     assert_eq!((job.starts, job.started_at), (2, Some(2000)));
     assert!(!table.store.holds(&first.claim).await.unwrap());
@@ -150,7 +240,7 @@ async fn a_request_that_cannot_be_read_fails_its_job_and_not_the_queue() {
         .run_sql("update jobs set request = json_set(request, '$.format', 'hologram') where seq = 1")
         .await
         .unwrap();
-    assert!(matches!(table.store.claim(2000).await, Err(StoreError::Request(_))));
+    assert!(matches!(claim(&table.store, 2000).await, Err(StoreError::Request(_))));
     assert_eq!(table.store.status(strange.id).await.unwrap(), Some(JobStatus::Failed));
     assert_eq!(table.take().await.claim.id, next.id);
     assert_eq!(table.store.list(10).await.unwrap(), [table.job(next.id).await]);
@@ -227,8 +317,8 @@ async fn a_retry_waits_until_it_is_due_and_is_counted() {
     let claimed = table.take().await;
     assert_eq!(claimed.retries, 0);
     assert!(table.store.retry(&claimed.claim, 9000).await.unwrap());
-    assert!(table.store.claim(8999).await.unwrap().is_none());
-    assert_eq!(table.store.claim(9000).await.unwrap().unwrap().retries, 1);
+    assert!(claim(&table.store, 8999).await.unwrap().is_none());
+    assert_eq!(claim(&table.store, 9000).await.unwrap().unwrap().retries, 1);
 }
 
 #[tokio::test]
@@ -371,6 +461,7 @@ async fn the_table_itself_refuses_states_that_make_no_sense() {
         "update jobs set error = null where status = 'failed'",
         "update jobs set output_file = null where status = 'completed'",
         "update jobs set created_at = 'yesterday'",
+        "update jobs set waits_for = 'Godot' where status = 'running'",
         "insert into chunks select 'nobody', 0, '', 'tone', 1, 1, 1, 1",
     ] {
         assert!(table.run_sql(nonsense).await.is_err(), "{nonsense}");
@@ -389,7 +480,7 @@ async fn reopening_keeps_everything_and_a_newer_schema_is_refused() {
     sqlx::query("pragma user_version = 99").execute(&store.writer).await.unwrap();
     store.close().await;
     let refused = Store::open(&path).await;
-    assert!(matches!(refused, Err(StoreError::Newer { found: 99, known: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Newer { found: 99, known: 2 })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -400,14 +491,17 @@ async fn two_stores_on_one_file_never_claim_the_same_job() {
         table.add("x", Priority::Normal).await;
     }
     let drain = async |store: &Store| {
-        let mut ids = Vec::new();
-        while let Some(claimed) = store.claim(2000).await.unwrap() {
-            ids.push(claimed.claim.id);
+        let (mut ids, mut lost) = (Vec::new(), 0);
+        while let Some(next) = store.next(2000).await.unwrap() {
+            match store.claim(next.id, 2000).await.unwrap() {
+                Some(claimed) => ids.push(claimed.claim.id),
+                None => lost += 1,
+            }
         }
-        ids
+        (ids, lost)
     };
-    let (mut ids, others) = tokio::join!(drain(&table.store), drain(&other));
-    assert!(!ids.is_empty() && !others.is_empty());
+    let ((mut ids, lost), (others, lost_too)) = tokio::join!(drain(&table.store), drain(&other));
+    assert!(lost + lost_too > 0, "both never wanted the same job");
     ids.extend(others);
     assert_eq!(ids.len(), 40);
     assert_eq!(ids.into_iter().collect::<std::collections::HashSet<_>>().len(), 40);

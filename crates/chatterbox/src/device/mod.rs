@@ -132,6 +132,25 @@ pub struct Choice {
     pub is_gpu: bool,
 }
 
+/// Gives memory that tensors have left back to the driver when it is dropped: a GPU's allocator would keep it for later
+/// ones. To be dropped after the tensors, so it is the last field of whatever owns them.
+#[derive(Debug)]
+pub struct Reclaim(Device);
+
+impl Reclaim {
+    pub fn on(choice: &Choice) -> Self {
+        Self(choice.device.clone())
+    }
+}
+
+impl Drop for Reclaim {
+    fn drop(&mut self) {
+        // Dropped tensors are still in the queue; a device that fails here holds nothing that could be given back.
+        let _ = self.0.sync();
+        self.0.memory_cleanup();
+    }
+}
+
 /// Every adapter that wgpu finds, best first; empty in builds without GPU support.
 pub fn adapters() -> Vec<Adapter> {
     #[cfg(feature = "gpu")]

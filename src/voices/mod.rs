@@ -1,10 +1,23 @@
-//! Which voice a request means. Clients name voices by id, by display name, or by the file name that other servers
-//! showed them; all of these lead to one id, and a name that leads nowhere is answered with the names that exist.
+//! Which voice a name means, and the library of clips whose voices models can speak with.
+//!
+//! Clients name voices by id, by display name, or by the file name that other servers showed them; all of these lead to one
+//! id, and a name that leads nowhere is answered with the names that exist.
+
+pub mod clip;
+mod library;
+pub mod name;
+mod predefined;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use library::{Added, Clip, Library, LibraryError, Limits, Upload};
+
+use name::{is_audio_extension, key};
 
 /// Words that mean "the default voice". `voice.wav` is what the job-queue guide's examples send.
 const DEFAULT_ALIASES: [&str; 4] = ["", "default", "voice", "voice.wav"];
 
-/// A voice that somebody asked for and the model does not have.
+/// A voice that somebody asked for and that is not there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no voice {wanted:?}; the available voices are {}", available.join(", "))]
 pub struct UnknownVoice {
@@ -18,7 +31,8 @@ pub fn is_default(wanted: &str) -> bool {
     DEFAULT_ALIASES.iter().any(|alias| wanted.trim().eq_ignore_ascii_case(alias))
 }
 
-/// The id of the voice that `wanted` means: an id or a name, in any case, with or without an audio file's extension.
+/// The id of the voice that `wanted` means: an id or a name, in any case, however its accents are encoded, with spaces,
+/// `_` or `-` between words, with or without an audio file's extension. Ids go before names.
 ///
 /// `voices` are `(id, name)`. An alias of the default voice gives `default`, unless a voice goes by that very name.
 ///
@@ -29,12 +43,8 @@ pub fn find<'a>(
     voices: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     default: &'a str,
 ) -> Result<&'a str, UnknownVoice> {
-    let matching = |name: &str| {
-        let name = name.to_lowercase();
-        voices.clone().find(|(id, label)| id.to_lowercase() == name || label.to_lowercase() == name)
-    };
     let wanted = wanted.trim();
-    if let Some((id, _)) = matching(wanted).or_else(|| matching(stem(wanted))) {
+    if let Some(id) = named(wanted, &voices) {
         return Ok(id);
     }
     if is_default(wanted) {
@@ -43,7 +53,16 @@ pub fn find<'a>(
     Err(UnknownVoice { wanted: wanted.to_owned(), available: voices.map(|(id, _)| id.to_owned()).collect() })
 }
 
-/// The file name under which clients of file-based servers know a voice.
+/// [`find`] without a default.
+fn named<'a>(wanted: &str, voices: &(impl Iterator<Item = (&'a str, &'a str)> + Clone)) -> Option<&'a str> {
+    [wanted, stem(wanted)].into_iter().find_map(|spelling| {
+        let wanted = key(spelling);
+        let by_id = voices.clone().find(|(id, _)| key(id) == wanted);
+        by_id.or_else(|| voices.clone().find(|(_, name)| key(name) == wanted)).map(|(id, _)| id)
+    })
+}
+
+/// The file name under which clients of file-based servers know a model's own voice.
 pub fn file_name(id: &str) -> String {
     format!("{id}.wav")
 }
@@ -54,10 +73,6 @@ fn stem(name: &str) -> &str {
         Some((stem, extension)) if is_audio_extension(extension) => stem,
         _ => name,
     }
-}
-
-fn is_audio_extension(extension: &str) -> bool {
-    ["wav", "mp3", "flac", "opus", "ogg", "m4a"].iter().any(|known| known.eq_ignore_ascii_case(extension))
 }
 
 #[cfg(test)]
@@ -100,6 +115,15 @@ mod tests {
             error.to_string(),
             "there is no voice \"Emily.wav\"; the available voices are slt, rms, v1.5"
         );
+    }
+
+    #[test]
+    fn ids_go_before_names_and_spellings_of_a_name_are_one() {
+        let voices = [("a", "B"), ("b", "Grand-père Noël")];
+        assert_eq!(find("b", voices.into_iter(), "a"), Ok("b"));
+        for wanted in ["Grand-pe\u{300}re Noe\u{308}l.mp3", "grand père noël", "GRAND_PÈRE_NOËL.wav"] {
+            assert_eq!(find(wanted, voices.into_iter(), "a"), Ok("b"), "{wanted:?}");
+        }
     }
 
     #[test]

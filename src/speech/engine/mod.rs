@@ -1,0 +1,266 @@
+//! The models' own thread, and the handle by which the rest of the program talks to it.
+//!
+//! A model blocks for seconds, may not be shared and may panic; async code must never wait on it directly. So models are
+//! loaded, used and dropped on one OS thread: two never compute at once, several may lie in memory. Whoever speaks holds a
+//! [`Lease`], and a leased model stays until the lease ends, whatever else is loaded or unloaded meanwhile.
+
+mod memory;
+mod plan;
+mod residents;
+mod state;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+
+use super::Cancel;
+use super::catalog::{Catalog, UnknownModel};
+use super::model::{ChunkRequest, ModelError, ModelInfo};
+pub use state::{ModelState, ModelStatus, States};
+use thread::{Order, Thread};
+
+/// How long an order to unload waits to hear that it was done.
+const UNLOAD_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Told the finished share of a chunk, 0..1, at every token, from the models' thread.
+pub type OnProgress = Arc<dyn Fn(f32) + Send + Sync>;
+
+/// What may stay in memory, and for how long; `model` in config.yaml.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Bytes that all models together may take; `None` leaves it to the machine.
+    pub memory_bytes: Option<u64>,
+    /// A model that was not used for this long is unloaded; `None` keeps it.
+    pub unload_after: Option<Duration>,
+}
+
+/// Why there is no lease on a model.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LeaseError {
+    #[error(transparent)]
+    Unknown(#[from] UnknownModel),
+    #[error("the model {model} could not be loaded: {reason}")]
+    NotNow {
+        model: String,
+        reason: String,
+        /// Trying sooner is pointless.
+        retry_in: Duration,
+    },
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+/// What became of a wish to unload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unloading {
+    /// It is not in memory, now or since before.
+    Done,
+    /// Once the job that it speaks has ended.
+    Later,
+}
+
+/// A handle to the models' thread. Clones share it; the last one dropped stops and joins it.
+#[derive(Clone)]
+pub struct Engine {
+    thread: Arc<EngineThread>,
+    catalog: Catalog,
+    settings: EngineSettings,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Engine")
+            .field("states", &*self.thread.states.borrow())
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+struct EngineThread {
+    /// `None` once stopped: the thread ends when the channel closes.
+    orders: Mutex<Option<mpsc::Sender<Order>>>,
+    states: watch::Receiver<States>,
+    /// Set to end a chunk that is being spoken while the engine stops.
+    stop: Cancel,
+    handle: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Starts the thread, which loads the catalog's default model at once so that the first request does not wait, and
+    /// tries again if that fails. Returns before it is loaded.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(catalog: Catalog, settings: EngineSettings) -> std::io::Result<Self> {
+        // Speaking is bounded by the leases, so the channel need not be.
+        let (orders, inbox) = mpsc::channel();
+        let stop = Cancel::default();
+        let (worker, states) = Thread::new(catalog.clone(), settings, inbox, stop.clone());
+        let handle = std::thread::Builder::new().name("models".to_owned()).spawn(move || worker.run())?;
+        let thread =
+            EngineThread { orders: Mutex::new(Some(orders)), states, stop, handle: Mutex::new(Some(handle)) };
+        Ok(Self { thread: Arc::new(thread), catalog, settings })
+    }
+
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub fn settings(&self) -> EngineSettings {
+        self.settings
+    }
+
+    /// Follows how the models are doing; the current states are there at once.
+    pub fn states(&self) -> watch::Receiver<States> {
+        self.thread.states.clone()
+    }
+
+    /// How one model is doing now.
+    pub fn status_of(&self, model: &str) -> ModelStatus {
+        self.thread.states.borrow().of(model)
+    }
+
+    /// The right to speak with a model, which is loaded first where it is not. Waits for that, and for a model in use that
+    /// it cannot lie beside. Dropping the future gives the wish up; a load that has begun goes on.
+    pub async fn lease(&self, model: &str) -> Result<Lease, LeaseError> {
+        let info = Arc::new(self.catalog.find(model)?);
+        let (reply, answer) = oneshot::channel();
+        if !self.thread.order(Order::Lease { model: info.name.clone(), reply }) {
+            return Err(LeaseError::Stopped);
+        }
+        // Made before the answer: whatever happens to this future, the thread hears of the end of the lease it counts.
+        let lease = Lease { engine: self.clone(), info };
+        answer.await.unwrap_or(Err(LeaseError::Stopped))?;
+        Ok(lease)
+    }
+
+    /// Loads a model in the background, also one whose last load failed a moment ago. [`Self::states`] tells how it went.
+    ///
+    /// # Errors
+    /// When there is no such model.
+    pub fn load(&self, model: &str) -> Result<(), UnknownModel> {
+        let model = self.catalog.find(model)?.name;
+        // An engine that has stopped loads nothing, and nobody is left to see it.
+        let _ = self.thread.order(Order::Load { model });
+        Ok(())
+    }
+
+    /// Takes a model out of memory: at once, or when the job that it speaks has ended. Does not wait for that.
+    pub async fn unload(&self, model: &str) -> Unloading {
+        let (reply, answer) = oneshot::channel();
+        if !self.thread.order(Order::Unload { model: model.to_owned(), reply }) {
+            return Unloading::Done;
+        }
+        match tokio::time::timeout(UNLOAD_PATIENCE, answer).await {
+            Ok(answer) => answer.unwrap_or(Unloading::Done),
+            // A chunk is being spoken; the order is kept.
+            Err(_elapsed) => Unloading::Later,
+        }
+    }
+
+    /// Stops the thread at the next token and waits for it, at most `bound`. Whether it ended: a model that is being
+    /// loaded cannot be interrupted.
+    pub async fn stop(&self, bound: Duration) -> bool {
+        self.thread.close();
+        let thread = Arc::clone(&self.thread);
+        let joined = tokio::task::spawn_blocking(move || {
+            let deadline = Instant::now() + bound;
+            loop {
+                let finished = lock(&thread.handle).as_ref().map(JoinHandle::is_finished);
+                match finished {
+                    None => return true,
+                    Some(true) => break,
+                    Some(false) if Instant::now() >= deadline => {
+                        // Dropping the handle detaches: the process is about to end and must not hang here.
+                        drop(lock(&thread.handle).take());
+                        return false;
+                    }
+                    Some(false) => std::thread::sleep(Duration::from_millis(5)),
+                }
+            }
+            thread.join();
+            true
+        });
+        joined.await.unwrap_or(false)
+    }
+}
+
+/// The right to speak with a loaded model, which stays loaded until this is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    engine: Engine,
+    info: Arc<ModelInfo>,
+}
+
+impl Lease {
+    /// The model as it was when the lease began.
+    pub fn info(&self) -> &Arc<ModelInfo> {
+        &self.info
+    }
+
+    /// Speaks one chunk: mono samples in −1..1 at [`ModelInfo::sample_rate`]. Waits its turn, and for a model that is
+    /// loaded afresh after a crash. Dropping the future gives the turn up, but does not interrupt a chunk that is being
+    /// spoken: set `cancel` for that.
+    pub async fn speak(
+        &self,
+        chunk: ChunkRequest,
+        cancel: Cancel,
+        progress: OnProgress,
+    ) -> Result<Vec<f32>, ModelError> {
+        let stopped = || ModelError::NotLoaded("the engine has stopped".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let model = self.info.name.clone();
+        let (chunk, span) = (Box::new(chunk), tracing::Span::current());
+        if !self.engine.thread.order(Order::Speak { model, chunk, cancel, progress, reply, span }) {
+            return Err(stopped());
+        }
+        answer.await.unwrap_or_else(|_dropped| Err(stopped()))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // A thread that has stopped keeps no accounts.
+        let _ = self.engine.thread.order(Order::Release { model: self.info.name.clone() });
+    }
+}
+
+impl EngineThread {
+    /// Whether the thread is still there to obey.
+    fn order(&self, order: Order) -> bool {
+        lock(&self.orders).as_ref().is_some_and(|orders| orders.send(order).is_ok())
+    }
+
+    fn close(&self) {
+        self.stop.cancel();
+        drop(lock(&self.orders).take());
+    }
+
+    fn join(&self) {
+        let handle = lock(&self.handle).take();
+        if let Some(handle) = handle
+            && handle.join().is_err()
+        {
+            tracing::error!("the models' thread died outside a chunk; this is a bug");
+        }
+    }
+}
+
+impl Drop for EngineThread {
+    fn drop(&mut self) {
+        self.close();
+        self.join();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Only whole values are put in and taken out, so a panic elsewhere leaves nothing half-made.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

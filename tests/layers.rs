@@ -13,7 +13,7 @@ const ORDER: [&str; 9] = ["config", "files", "models", "voices", "speech", "jobs
 /// Which files may name a crate, as prefixes of their paths in `src/`.
 const ALLOWED: [(&str, &[&str]); 5] = [
     ("burn", &[]),
-    ("chatterbox", &["speech/chatterbox.rs"]),
+    ("chatterbox", &["speech/chatterbox/"]),
     ("sqlx", &["jobs/store", "app.rs"]),
     ("axum", &["http/", "app.rs"]),
     ("ureq", &["models/", "cli/"]),

@@ -58,7 +58,7 @@ pub(super) fn run(place: &Place, arguments: &DoctorArgs) -> Result<(), CliError>
         ("server", check_lock(&data_dir)),
         ("disk", check_disk(&data_dir)),
         ("port", check_port(&settings)),
-        ("model", check_model(&settings, &data_dir)),
+        ("model", check_model(place, &settings, &data_dir)),
     ];
     let mut problems = 0;
     for (name, finding) in checks {
@@ -117,8 +117,12 @@ fn check_port(settings: &Settings) -> Finding {
     }
 }
 
-fn check_model(settings: &Settings, data_dir: &Path) -> Finding {
-    let catalog = Catalog::installed(settings, library(settings, data_dir));
+fn check_model(place: &Place, settings: &Settings, data_dir: &Path) -> Finding {
+    let models = match place.models(settings) {
+        Ok(models) => models,
+        Err(error) => return Finding::Bad(error.to_string()),
+    };
+    let catalog = Catalog::installed(settings, &models, library(settings, data_dir));
     let info = match catalog.default_model() {
         Ok(info) => info,
         Err(unknown) => return Finding::Bad(unknown.to_string()),

@@ -56,7 +56,8 @@ pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
         None if to_stdout => settings.audio_output.format.into(),
         None => format_of(&arguments.output)?,
     };
-    let catalog = Catalog::installed(&settings, library(&settings, &place.data_dir()?));
+    let catalog =
+        Catalog::installed(&settings, &place.models(&settings)?, library(&settings, &place.data_dir()?));
     let info = catalog.default_model().map_err(CliError::NoModel)?;
     let request = SpeechRequest { format, ..draft(arguments)?.check(&settings, &catalog)? };
     let mut model = catalog.load(&info.name).map_err(CliError::Model)?;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -15,7 +16,8 @@ use crate::app::{App, AppSettings};
 use crate::config::Settings;
 use crate::http::{self, Context};
 use crate::jobs::QueueSettings;
-use crate::speech::catalog::Catalog;
+use crate::models::Models;
+use crate::speech::catalog::{self, Catalog};
 use crate::speech::engine::{Engine, EngineSettings, ModelState};
 use crate::voices::{Library, Limits};
 
@@ -66,12 +68,14 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
                 memory_bytes: settings.model.memory_bytes,
                 unload_after: settings.model.unload_after,
             },
-            catalog: Catalog::installed(&settings, library(&settings, &data_dir)),
+            catalog: Catalog::installed(&settings, &models, library(&settings, &data_dir)),
         })
         .await?;
         tracing::info!(data = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "started");
         say_line(&format!("listening on {url}"));
         let announcing = tokio::spawn(announce(app.engine.clone(), public_url(address)));
+        let following =
+            tokio::spawn(follow_models(app.engine.catalog().clone(), models.clone(), settings.clone()));
 
         let bound = settings.server.shutdown;
         let context = Context::new(app.jobs.clone(), app.engine.clone(), models, Arc::new(settings));
@@ -81,6 +85,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         })
         .await;
         announcing.abort();
+        following.abort();
         app.shutdown(bound).await;
         tracing::info!("stopped");
         served.map_err(CliError::Serve)
@@ -108,6 +113,28 @@ async fn announce(engine: Engine, url: String) {
         && let ModelState::Ready { loaded, .. } = states.of(&info.name).state
     {
         say_line(&format!("declaim is ready: {url} (model {}, {})", info.name, loaded.device));
+    }
+}
+
+/// Offers what is installed while the server runs, by its own pulls or by another process, and no longer what is removed.
+async fn follow_models(catalog: Catalog, models: Models, settings: Settings) {
+    const INTERVAL: Duration = Duration::from_secs(2);
+    let mut known = models.installed_now();
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        let looking = (models.clone(), settings.clone(), catalog.clone(), known.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let (models, settings, catalog, known) = looking;
+            let now = models.installed_now();
+            if now != known {
+                catalog.replace(catalog::offers(&settings, &models, catalog.library()));
+                tracing::info!(models = now.join(", "), "the installed models have changed");
+            }
+            now
+        });
+        if let Ok(now) = looked.await {
+            known = now;
+        }
     }
 }
 

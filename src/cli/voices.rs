@@ -88,7 +88,8 @@ pub(super) fn run(place: &Place, arguments: VoicesArgs) -> Result<(), CliError> 
 }
 
 fn catalog(place: &Place, settings: &Settings) -> Result<Catalog, CliError> {
-    let catalog = Catalog::installed(settings, library(settings, &place.data_dir()?));
+    let catalog =
+        Catalog::installed(settings, &place.models(settings)?, library(settings, &place.data_dir()?));
     // A command that finds the folder read-only still lists what is there.
     if let Err(error) = catalog.library().adopt(&catalog.own_voice_ids()) {
         tracing::warn!(

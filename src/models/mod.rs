@@ -339,6 +339,12 @@ impl Models {
         }
     }
 
+    /// The names of the models whose files are all here.
+    pub fn installed_now(&self) -> Vec<String> {
+        let models = self.registry().models().iter();
+        models.filter(|model| self.store().files(model).is_ok()).map(|model| model.name.clone()).collect()
+    }
+
     /// The files of a model that can be used now.
     pub fn files(&self, name: &str) -> Result<InstalledModel, ModelsError> {
         self.store().files(self.registry().find(name)?)

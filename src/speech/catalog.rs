@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use super::model::{ModelError, ModelInfo, SpeechModel, VoiceInfo};
 use super::tone::{self, ToneSettings};
 use crate::config::Settings;
+use crate::models::Models;
 use crate::voices::{Clip, Library};
 
 /// The name that leaves the choice to the catalog: the best model there is.
@@ -42,8 +43,8 @@ impl fmt::Debug for Offer {
 }
 
 /// Every model of this installation, best first. Test models are offered only where one of them is configured.
-pub fn offers(settings: &Settings, library: &Library) -> Vec<Offer> {
-    let mut offers = super::chatterbox::offers(&settings.tts_engine.device);
+pub fn offers(settings: &Settings, models: &Models, library: &Library) -> Vec<Offer> {
+    let mut offers = super::chatterbox::offers(&settings.tts_engine.device, models, library);
     if tone::NAMES.contains(&settings.model.name.as_str()) {
         offers.extend(tone::offers(ToneSettings::from_env(), library));
     }
@@ -75,8 +76,8 @@ impl Catalog {
     }
 
     /// The models of this installation under these settings.
-    pub fn installed(settings: &Settings, library: Library) -> Self {
-        let offers = offers(settings, &library);
+    pub fn installed(settings: &Settings, models: &Models, library: Library) -> Self {
+        let offers = offers(settings, models, &library);
         Self::new(&settings.model.name, library, offers)
     }
 
@@ -167,6 +168,7 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::HubSettings;
     use crate::voices::testing::{library, upload, wav};
 
     fn humming(default: &str, library: Library) -> Catalog {
@@ -228,9 +230,12 @@ mod tests {
     fn test_models_are_offered_only_where_one_is_configured() {
         let (_folder, library) = library();
         let mut settings = Settings::default();
-        assert_eq!(names(&Catalog::installed(&settings, library.clone())), ["pico"]);
+        let empty = tempfile::tempdir().unwrap();
+        let hub = HubSettings::new(&settings.hub, &|_name| None);
+        let models = Models::new(empty.path(), &[], hub).unwrap();
+        assert_eq!(names(&Catalog::installed(&settings, &models, library.clone())), ["pico"]);
         settings.model.name = "tone-low".to_owned();
-        let catalog = Catalog::installed(&settings, library);
+        let catalog = Catalog::installed(&settings, &models, library);
         assert_eq!(names(&catalog), ["pico", "tone", "tone-low"]);
         assert_eq!(catalog.default_model().unwrap().name, "tone-low");
     }

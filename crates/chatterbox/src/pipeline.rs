@@ -124,6 +124,12 @@ impl Chatterbox {
         &self.name
     }
 
+    /// The paralinguistic tags that it does not read out as words, without brackets.
+    pub fn tags(&self) -> Vec<String> {
+        let bare = |tag: &String| tag.trim_start_matches('[').trim_end_matches(']').to_owned();
+        self.tokenizer.tags().iter().map(bare).collect()
+    }
+
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }

@@ -12,8 +12,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chatterbox::s3gen::{self, S3Gen};
+use chatterbox::s3tokenizer::{S3Tokenizer, S3TokenizerConfig};
+use chatterbox::speaker::campplus::{CampPlus, CampPlusConfig};
+use chatterbox::speaker::voice_encoder::{self, VoiceEncoder, VoiceEncoderConfig};
 use chatterbox::t3::{self, T3};
 use chatterbox::variant::ModelConfig;
+use chatterbox::watermark::{self, Watermark};
 use chatterbox::weights::{Scope, WeightError, Weights};
 use common::device;
 
@@ -26,7 +30,7 @@ struct Network {
     unused: &'static [&'static str],
 }
 
-const NETWORKS: [Network; 3] = [
+const NETWORKS: [Network; 9] = [
     Network {
         listing: "t3_nano",
         load: |scope| T3::load(scope, &ModelConfig::nano().t3, 1).map(drop),
@@ -44,6 +48,44 @@ const NETWORKS: [Network; 3] = [
             S3Gen::load(scope, &config.s3gen, &config.hift, 1).map(drop)
         },
         unused: &s3gen::UNUSED,
+    },
+    Network {
+        listing: "t3_cfg",
+        load: |scope| T3::load(scope, &ModelConfig::original().t3, 1).map(drop),
+        unused: &t3::UNUSED,
+    },
+    Network {
+        listing: "t3_mtl",
+        load: |scope| T3::load(scope, &ModelConfig::multilingual().t3, 1).map(drop),
+        unused: &t3::UNUSED,
+    },
+    Network {
+        listing: "s3gen",
+        load: |scope| {
+            let config = ModelConfig::original();
+            S3Gen::load(scope, &config.s3gen, &config.hift, 1).map(drop)
+        },
+        unused: &s3gen::UNUSED,
+    },
+    // The other half of the same file.
+    Network {
+        listing: "s3gen",
+        load: |scope| {
+            S3Tokenizer::load(&scope.at("tokenizer"), &S3TokenizerConfig::published(), 1)?;
+            CampPlus::load(&scope.at("speaker_encoder"), &CampPlusConfig::published()).map(drop)
+        },
+        // The spectrum's window and filters, which are computed; synthesis.
+        unused: &["tokenizer._mel_filters", "tokenizer.window", "flow.", "mel2wav."],
+    },
+    Network {
+        listing: "ve",
+        load: |scope| VoiceEncoder::load(scope, &VoiceEncoderConfig::published()).map(drop),
+        unused: &voice_encoder::UNUSED,
+    },
+    Network {
+        listing: "perth",
+        load: |scope| Watermark::load(scope, watermark::WIDTH).map(drop),
+        unused: &watermark::UNUSED,
     },
 ];
 

@@ -55,7 +55,7 @@ impl Files {
             vocab: &self.directory.join("vocab.json"),
             merges: &self.directory.join("merges.txt"),
             added_tokens: &self.directory.join("added_tokens.json"),
-            tokenizer_config: &self.config,
+            tokenizer_config: Some(&self.config),
         })
     }
 }

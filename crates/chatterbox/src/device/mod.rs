@@ -10,7 +10,7 @@ mod gpu;
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 
 /// What was asked for with `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +189,15 @@ fn auto() -> Choice {
     match start(best, "the best GPU of this machine") {
         Ok(choice) => choice,
         Err(error) => cpu(error.to_string()),
+    }
+}
+
+/// Whether this request is likely to end on a GPU; asks no driver.
+pub fn expects_gpu(request: Request) -> bool {
+    match request {
+        Request::Cpu => false,
+        Request::Auto => cfg!(feature = "gpu") && may_have_gpu(),
+        Request::Gpu | Request::Api(_) => true,
     }
 }
 

@@ -22,11 +22,12 @@ pub struct Gpt2Files<'a> {
     pub vocab: &'a Path,
     pub merges: &'a Path,
     pub added_tokens: &'a Path,
-    pub tokenizer_config: &'a Path,
+    /// Without it there is no bound on length, and tags take no blanks along.
+    pub tokenizer_config: Option<&'a Path>,
 }
 
 /// What matters of `tokenizer_config.json`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Config {
     /// "No limit" is written as 10³⁰.
     model_max_length: Option<f64>,
@@ -60,7 +61,7 @@ pub(super) fn load(files: &Gpt2Files) -> Result<(Tokenizer, usize), TextError> {
     );
     tokenizer.with_pre_tokenizer(Some(PreTokenizerWrapper::ByteLevel(byte_level)));
 
-    let config: Config = json(files.tokenizer_config)?;
+    let config: Config = files.tokenizer_config.map(json).transpose()?.unwrap_or_default();
     let tokens = match config.added_tokens_decoder {
         Some(tokens) => tokens.into_iter().map(|(id, token)| (id, token.into())).collect(),
         None => unflagged(files, &tokenizer)?,

@@ -1,0 +1,56 @@
+//! `pico`, the model inside the program.
+
+use chatterbox::device::Choice;
+use chatterbox::pico;
+use chatterbox::pipeline::{Chatterbox, LoadError};
+
+use super::spoken::Spoken;
+use super::{Offer, in_one_line, not_loaded, start};
+use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
+
+/// `None` only if the program was built from broken files, which the log then says.
+pub(super) fn offer(device: &str) -> Option<Offer> {
+    let device = device.to_owned();
+    match pico_info() {
+        Ok(info) => Some(Offer::new(info, move || Ok(Box::new(load(&start(&device)?)?)))),
+        Err(error) => {
+            tracing::error!(error = in_one_line(&error), "the embedded model cannot be described");
+            None
+        }
+    }
+}
+
+/// Describes the embedded model from its configuration alone.
+fn pico_info() -> Result<ModelInfo, LoadError> {
+    let named = pico::voices()?;
+    Ok(ModelInfo {
+        name: "pico".to_owned(),
+        class_name: "ChatterboxPico".to_owned(),
+        sample_rate: chatterbox::variant::SAMPLE_RATE,
+        max_chunk_chars: pico::config()?.sampling.max_prompt_chars,
+        default_voice: named.first().map(|voice| voice.id.to_owned()).unwrap_or_default(),
+        voices: named
+            .into_iter()
+            .map(|voice| VoiceInfo {
+                id: voice.id.to_owned(),
+                name: voice.about.name,
+                kind: VoiceKind::BuiltIn,
+                gender: Some(voice.about.gender),
+                language: "en".to_owned(),
+                origin: format!("embedded; taught by CMU Flite's {}", voice.about.teacher),
+            })
+            .collect(),
+        languages: vec!["en".to_owned()],
+        paralinguistic_tags: Vec::new(),
+        cloning: None,
+        memory_bytes: pico::LOADED_BYTES,
+    })
+}
+
+fn load(choice: &Choice) -> Result<Spoken, ModelError> {
+    let checkpoint = pico::checkpoint(&choice.device).map_err(not_loaded)?;
+    let model = Chatterbox::load(checkpoint, choice).map_err(not_loaded)?;
+    let named = pico::voices().map_err(not_loaded)?;
+    let voices = named.into_iter().map(|voice| (voice.id.to_owned(), voice.voice)).collect();
+    Spoken::new(model, voices, None, pico::LOADED_BYTES, choice)
+}

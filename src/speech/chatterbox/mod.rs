@@ -1,0 +1,119 @@
+//! The Chatterbox family as the server sees it. The only folder that names `chatterbox`: devices, the offers of what is
+//! installed, and a checkpoint behind the trait of `model`.
+
+mod cloning;
+mod embedded;
+mod installed;
+mod spoken;
+
+pub use chatterbox::bench;
+use chatterbox::device::{Choice, Request};
+use chatterbox::text::Language;
+
+use super::catalog::Offer;
+use super::model::ModelError;
+use crate::models::Models;
+use crate::voices::Library;
+
+/// Every Chatterbox model of this installation, best first, to run on `device`: `auto`, `cpu`, `gpu` or the name of a
+/// graphics API. Models that can clone speak with the clips of `library`.
+pub fn offers(device: &str, models: &Models, library: &Library) -> Vec<Offer> {
+    let expects_gpu = device.parse().is_ok_and(chatterbox::device::expects_gpu);
+    let mut found = installed::found(models);
+    found.sort_by_key(|model| installed::rank(model.architecture, expects_gpu));
+    let installed = found.into_iter().map(|model| installed::offer(model, device, library));
+    installed.chain(embedded::offer(device)).collect()
+}
+
+/// The English name of a language that some model of the family speaks.
+pub fn language_name(code: &str) -> Option<&'static str> {
+    Language::of_code(code).map(|language| language.name)
+}
+
+/// A device that a model could run on.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DeviceReport {
+    /// As its driver calls it.
+    pub name: String,
+    /// `CPU`, `GPU (Vulkan)`, …
+    pub kind: String,
+    /// Whether this setting takes it.
+    pub chosen: bool,
+    /// Why it is taken, or why not.
+    pub reason: String,
+}
+
+/// The devices found, and what becomes of them under this setting of `tts_engine.device`.
+///
+/// # Errors
+/// [`ModelError::NotLoaded`] when the setting cannot be met.
+pub fn devices(device: &str) -> Result<Vec<DeviceReport>, ModelError> {
+    let choice = start(device)?;
+    let adapters = chatterbox::device::adapters();
+    let mut reports: Vec<DeviceReport> = adapters
+        .iter()
+        .map(|adapter| {
+            let chosen = choice.is_gpu && choice.name == adapter.to_string();
+            let reason = match () {
+                () if chosen => choice.reason.clone(),
+                () if adapter.is_real() => {
+                    "another one was taken; name its API with --device to use it".to_owned()
+                }
+                () => "a software rasteriser, slower than the CPU itself; taken only by name".to_owned(),
+            };
+            DeviceReport {
+                name: adapter.name.clone(),
+                kind: format!("{}, {}", adapter.api, adapter.class),
+                chosen,
+                reason,
+            }
+        })
+        .collect();
+    reports.push(DeviceReport {
+        name: if choice.is_gpu { "CPU".to_owned() } else { choice.name.clone() },
+        kind: "CPU".to_owned(),
+        chosen: !choice.is_gpu,
+        reason: if choice.is_gpu { "a GPU was taken".to_owned() } else { choice.reason },
+    });
+    Ok(reports)
+}
+
+/// Measures a model stage by stage; `progress` is told what is being measured.
+///
+/// # Errors
+/// [`ModelError::NotLoaded`] when the device or the model cannot be had.
+pub fn measure(
+    options: &bench::Options,
+    device: &str,
+    threads: Option<usize>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<bench::Report, ModelError> {
+    if let Some(threads) = threads {
+        chatterbox::device::limit_threads(threads).map_err(not_loaded)?;
+    }
+    bench::run(options, &start(device)?, progress).map_err(not_loaded)
+}
+
+/// Starts the device asked for and logs which one it is and why.
+fn start(device: &str) -> Result<Choice, ModelError> {
+    let request: Request = device.parse().map_err(not_loaded)?;
+    let choice = chatterbox::device::choose(request).map_err(not_loaded)?;
+    tracing::info!(device = %choice.name, reason = %choice.reason, "device chosen");
+    Ok(choice)
+}
+
+fn not_loaded(error: impl std::error::Error) -> ModelError {
+    ModelError::NotLoaded(in_one_line(&error))
+}
+
+/// An error with its causes in one line, since it crosses threads and ends in front of people.
+fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    message
+}

@@ -1,9 +1,8 @@
 // The model chip in the header and the banner below it: what the server is, and whether it can be used now.
 
-import { byId, element, say } from "./dom.js";
+import { t } from "../base/i18n.js";
+import { byId, element, say } from "../base/dom.js";
 import { bannerText, modelFacts, modelTitle } from "./server.js";
-
-const SUMMARY = { connecting: "Connecting…", loading: "Loading…", failed: "No model", unreachable: "Offline" };
 
 export function createStatusBar({ onRetry }) {
   const details = byId("model");
@@ -17,10 +16,10 @@ export function createStatusBar({ onRetry }) {
     /** @param {import("./server.js").ServerView} view */
     render(view) {
       byId("model-dot").dataset.kind = view.kind;
-      byId("model-summary").textContent = view.kind === "ready" ? modelTitle(view.info) : SUMMARY[view.kind];
+      byId("model-summary").textContent = view.kind === "ready" ? modelTitle(view.info) : t(`server.kind-${view.kind}`);
       const facts = modelFacts(view.info);
       byId("model-facts").replaceChildren(
-        ...(facts.length > 0 ? facts : [["Model", SUMMARY[view.kind] ?? "Unknown"]]).map(([name, value]) =>
+        ...(facts.length > 0 ? facts : [[t("fact.model"), t(`server.kind-${view.kind}`)]]).map(([name, value]) =>
           element("div", {}, element("dt", {}, name), element("dd", {}, value))),
       );
       const text = bannerText(view);

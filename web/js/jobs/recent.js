@@ -2,7 +2,7 @@
 // way back to it. Lists are values that functions make from values; `createHistory` keeps one in storage.
 
 import { isTerminal } from "./job.js";
-import { snippet } from "./format.js";
+import { snippet } from "../base/format.js";
 
 const KEY = "declaim_history";
 const LIMIT = 20;

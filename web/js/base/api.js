@@ -1,6 +1,8 @@
 // The server as functions. Two ways to fail: it answered with an error (`ApiError`, with the server's own sentence), or
 // it did not answer at all (`Unreachable`), which callers retry.
 
+import { t } from "./i18n.js";
+
 /** The server said no. `message` is its `detail`, fit to be shown. */
 export class ApiError extends Error {
   constructor(status, message) {
@@ -13,7 +15,7 @@ export class ApiError extends Error {
 /** No answer: the server is down, the network is, or it took too long. */
 export class Unreachable extends Error {
   constructor(cause) {
-    super("The server cannot be reached.", { cause });
+    super(t("server.no-answer"), { cause });
     this.name = "Unreachable";
   }
 }
@@ -29,7 +31,7 @@ export function detailOf(body, status) {
     });
     if (lines.some(Boolean)) return lines.filter(Boolean).join("; ");
   }
-  return `The server answered with status ${status}.`;
+  return t("server.status", { status: String(status) });
 }
 
 /** Where the audio of a finished job is. */
@@ -39,15 +41,15 @@ export function resultUrl(jobId) {
 
 /** @param {typeof fetch} [fetchLike] */
 export function createApi(fetchLike = (...args) => fetch(...args)) {
-  async function json(path, { method = "GET", body, signal, timeout = 10_000 } = {}) {
+  async function json(path, { method = "GET", body, form, headers = {}, signal, timeout = 10_000 } = {}) {
     const limits = [AbortSignal.timeout(timeout), signal].filter(Boolean);
     let response;
     let parsed = null;
     try {
       response = await fetchLike(path, {
         method,
-        headers: body === undefined ? {} : { "Content-Type": "application/json" },
-        body: body === undefined ? undefined : JSON.stringify(body),
+        headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
+        body: body === undefined ? form : JSON.stringify(body),
         signal: AbortSignal.any(limits),
         cache: "no-store",
       });
@@ -61,16 +63,34 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
       throw new Unreachable(cause);
     }
     if (!response.ok) throw new ApiError(response.status, detailOf(parsed, response.status));
-    if (parsed === null) throw new ApiError(response.status, "The server's answer could not be read.");
+    if (parsed === null) throw new ApiError(response.status, t("server.unreadable"));
     return parsed;
   }
 
+  const part = encodeURIComponent;
+  /** Reading a few gigabytes takes what it takes. */
+  const LONG = 30 * 60_000;
   return {
     modelInfo: (signal) => json("/api/model-info", { signal }),
     voices: (signal) => json("/api/voices", { signal }),
-    enqueue: (request) => json("/tts/enqueue", { method: "POST", body: request, timeout: 30_000 }),
-    status: (jobId, signal) => json(`/tts/${encodeURIComponent(jobId)}/status`, { signal }),
-    cancel: (jobId) => json(`/tts/${encodeURIComponent(jobId)}`, { method: "DELETE" }),
+    /** @param {string} [key] the same for the same request, however often it is sent */
+    enqueue: (request, key) => json("/tts/enqueue", { method: "POST", body: request, headers: key ? { "Idempotency-Key": key } : {}, timeout: 30_000 }),
+    status: (jobId, signal) => json(`/tts/${part(jobId)}/status`, { signal }),
+    cancel: (jobId) => json(`/tts/${part(jobId)}`, { method: "DELETE" }),
+    preview: (request, signal) => json("/api/preview", { method: "POST", body: request, signal }),
+
+    models: (signal) => json("/api/models", { signal }),
+    pullModel: (name) => json(`/api/models/${part(name)}/pull`, { method: "POST", body: {} }),
+    cancelPull: (name) => json(`/api/models/${part(name)}/pull`, { method: "DELETE" }),
+    verifyModel: (name) => json(`/api/models/${part(name)}/verify`, { method: "POST", body: {}, timeout: LONG }),
+    removeModel: (name) => json(`/api/models/${part(name)}`, { method: "DELETE", timeout: 60_000 }),
+    loadModel: (name) => json(`/api/models/${part(name)}/load`, { method: "POST", body: {} }),
+    unloadModel: (name) => json(`/api/models/${part(name)}/unload`, { method: "POST", body: {}, timeout: 60_000 }),
+
+    /** @param {FormData} form with `file`, and `name`, `language`, `consent` where they are known */
+    addVoice: (form) => json("/api/voices", { method: "POST", form, timeout: 120_000 }),
+    renameVoice: (id, name) => json(`/api/voices/${part(id)}`, { method: "PATCH", body: { name } }),
+    removeVoice: (id) => json(`/api/voices/${part(id)}`, { method: "DELETE" }),
     /** The whole audio file, for drawing it. */
     async audio(jobId, signal) {
       let response;

@@ -1,7 +1,7 @@
 // Follows one job to its end. Whatever goes wrong in between (server restarted, laptop asleep, proxy hiccup) is retried
 // for as long as the page is open; only the server's 404 means that the job no longer exists.
 
-import { backoff, repeat } from "./loop.js";
+import { backoff, repeat } from "../base/loop.js";
 import { isTerminal } from "./job.js";
 
 /** Short jobs are done in a blink, so the first questions come quickly; then once a second. */

@@ -1,6 +1,8 @@
 // What the page knows of the job it shows, as a value, and what each event makes of it. No DOM, no clock, no network:
 // times are handed in, so every state a job can be in is one test away.
 
+import { t } from "../base/i18n.js";
+
 const TERMINAL = ["completed", "failed", "cancelled"];
 
 /** States that the server never leaves again. */
@@ -58,7 +60,7 @@ function answered(job, status) {
     case "completed":
       return { ...job, phase: "completed", progress: 100, message: null };
     case "failed":
-      return { ...job, phase: "failed", message: status.error || "The job failed without saying why." };
+      return { ...job, phase: "failed", message: status.error || t("job.failed-silently") };
     case "cancelled":
       return { ...job, phase: "cancelled", message: null };
     default:
@@ -93,11 +95,11 @@ export function remainingSeconds(job, now) {
   return Math.max(0, total - elapsed);
 }
 
-/** "chunk 2 of 5", or nothing for a job of one piece. */
-export function chunkText(status) {
+/** Which chunk of how many is spoken; null for a job of one piece. */
+export function chunkOf(status) {
   const total = status?.total_chunks ?? 0;
-  if (total < 2) return "";
-  return `chunk ${Math.min(Math.max(status.current_chunk ?? 1, 1), total)} of ${total}`;
+  if (total < 2) return null;
+  return { chunk: Math.min(Math.max(status.current_chunk ?? 1, 1), total), total };
 }
 
 /** What is happening, as a line. @param {JobView} job */
@@ -105,23 +107,13 @@ export function phaseText(job) {
   switch (job.phase) {
     case "queued": {
       const ahead = (job.status?.queue_position ?? 1) - 1;
-      return ahead > 0 ? `Waiting, ${ahead} ${ahead === 1 ? "job" : "jobs"} ahead` : "Waiting to start";
+      return ahead > 0 ? t("job.ahead", { count: ahead }) : t("job.waiting");
     }
     case "running": {
-      const chunk = chunkText(job.status);
-      return chunk ? `Speaking ${chunk}` : "Speaking";
+      const chunk = chunkOf(job.status);
+      return chunk ? t("job.speaking-chunk", chunk) : t("job.speaking");
     }
-    case "cancelling":
-      return "Cancelling";
-    case "completed":
-      return "Finished";
-    case "failed":
-      return "Failed";
-    case "cancelled":
-      return "Cancelled";
-    case "lost":
-      return "No longer on the server";
     default:
-      throw new Error(`unknown phase ${job.phase}`);
+      return t(`job.${job.phase}`);
   }
 }

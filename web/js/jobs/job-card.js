@@ -1,8 +1,9 @@
 // Shows the followed job: its progress while it lasts, and what to do about it when it ends badly. Finished jobs go to
 // the player instead.
 
-import { byId, say } from "./dom.js";
-import { clock, roughly, snippet } from "./format.js";
+import { byId, say } from "../base/dom.js";
+import { clock, percent, roughly, snippet } from "../base/format.js";
+import { t } from "../base/i18n.js";
 import { elapsedSeconds, isActive, phaseText, remainingSeconds } from "./job.js";
 
 const TICK_MS = 250;
@@ -26,14 +27,13 @@ export function createJobCard({ onCancel, onAgain, onDismiss, announce }) {
     const elapsed = elapsedSeconds(job, now);
     if (elapsed === null) return "";
     const remaining = remainingSeconds(job, now);
-    return remaining === null ? clock(elapsed) : `${clock(elapsed)} · about ${roughly(remaining)} left`;
+    return remaining === null ? clock(elapsed) : `${clock(elapsed)} · ${t("job.left", { time: roughly(remaining) })}`;
   }
 
   function troubleText(now) {
     if (!job.trouble) return job.message;
     const seconds = Math.ceil((job.trouble.retryAt - now) / 1000);
-    const next = seconds > 0 ? `Asking again in ${seconds} s.` : "Asking again.";
-    return `No answer from the server. The job is safe there. ${next}`;
+    return seconds > 0 ? t("job.trouble", { seconds }) : t("job.trouble-now");
   }
 
   function tick() {
@@ -47,11 +47,11 @@ export function createJobCard({ onCancel, onAgain, onDismiss, announce }) {
     byId("job-text").textContent = snippet(String(job.params.text ?? ""), SNIPPET_CHARACTERS);
     byId("job-phase").textContent = phase;
     const started = job.status?.status === "running";
-    byId("job-percent").textContent = started ? `${Math.round(job.progress)} %` : "";
+    byId("job-percent").textContent = started ? percent(job.progress / 100) : "";
     byId("job-progress").value = job.progress;
     byId("job").dataset.phase = job.phase;
     byId("cancel").setAttribute("aria-disabled", String(job.phase === "cancelling"));
-    document.title = started ? `${Math.round(job.progress)} % · declaim` : "Waiting · declaim";
+    document.title = `${started ? percent(job.progress / 100) : t("job.waiting")} · declaim`;
     tick();
     if (phase !== announced) announce(phase);
     announced = phase;
@@ -61,11 +61,11 @@ export function createJobCard({ onCancel, onAgain, onDismiss, announce }) {
   function outcomeText() {
     switch (job?.phase) {
       case "failed":
-        return `The job failed: ${job.message}`;
+        return t("job.failed-because", { reason: job.message });
       case "lost":
         return job.message;
       case "cancelled":
-        return "Cancelled.";
+        return t("job.was-cancelled");
       default:
         return null;
     }

@@ -1,6 +1,8 @@
 // Whether the server can be used, and as what: one loop asks for the model until it is there, and calmly after that.
 
-import { backoff, repeat } from "./loop.js";
+import { decimal, languageName } from "../base/format.js";
+import { t } from "../base/i18n.js";
+import { backoff, repeat } from "../base/loop.js";
 
 const LOADING_MS = 1000;
 const READY_MS = 30_000;
@@ -18,7 +20,7 @@ export function viewOf(info) {
   // A model that is not in memory comes back with the next request.
   if (info.loaded || info.state === "unloaded") return { kind: "ready", message: null, info };
   const failed = info.state === "failed" || typeof info.error === "string";
-  if (failed) return { kind: "failed", message: info.error || "The server's log says why.", info };
+  if (failed) return { kind: "failed", message: info.error || t("server.see-log"), info };
   return { kind: "loading", message: null, info };
 }
 
@@ -29,11 +31,11 @@ export function bannerText(view) {
     case "ready":
       return null;
     case "loading":
-      return "The model is loading. You can write meanwhile.";
+      return t("server.loading");
     case "failed":
-      return `The model could not be loaded: ${view.message}`;
+      return t("server.failed", { reason: view.message });
     case "unreachable":
-      return "The server cannot be reached. Jobs it accepted are safe; this page keeps trying.";
+      return t("server.unreachable");
     default:
       throw new Error(`unknown kind ${view.kind}`);
   }
@@ -41,22 +43,22 @@ export function bannerText(view) {
 
 /** "pico on CPU (8 threads)" */
 export function modelTitle(info) {
-  if (!info) return "No model";
-  const name = info.name ?? info.type ?? info.class_name ?? "Model";
-  return info.device ? `${name} on ${info.device}` : String(name);
+  if (!info) return t("server.no-model");
+  const name = info.name ?? info.type ?? info.class_name ?? t("fact.model");
+  return info.device ? t("server.model-on", { name, device: info.device }) : String(name);
 }
 
 /** The rows of the model panel: what is known, in a fixed order. @returns {[string, string][]} */
 export function modelFacts(info) {
   if (!info) return [];
-  const languages = info.supported_languages ? Object.values(info.supported_languages).join(", ") : null;
+  const languages = info.supported_languages ? Object.keys(info.supported_languages).map(languageName).join(", ") : null;
   const rows = [
-    ["Model", info.name ?? info.type],
-    ["Device", info.device],
-    ["Why this device", info.device_reason],
-    ["Sample rate", info.sample_rate ? `${info.sample_rate / 1000} kHz` : null],
-    ["Languages", languages],
-    ["Server", info.version ? `declaim ${info.version}` : null],
+    [t("fact.model"), info.name ?? info.type],
+    [t("fact.device"), info.device],
+    [t("fact.device-reason"), info.device_reason],
+    [t("fact.sample-rate"), info.sample_rate ? `${decimal(info.sample_rate / 1000, 1)} kHz` : null],
+    [t("fact.languages"), languages],
+    [t("fact.server"), info.version ? `declaim ${info.version}` : null],
   ];
   return rows.filter(([, value]) => value).map(([name, value]) => [name, String(value)]);
 }

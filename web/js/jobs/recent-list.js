@@ -1,16 +1,10 @@
 // Shows the recent jobs. Rows are rebuilt only when what they show changed, and keep the focus when they are.
 
-import { byId, element, icon } from "./dom.js";
-import { resultUrl } from "./api.js";
-import { ago, clock } from "./format.js";
-import { isOpen } from "./history.js";
-
-const STATUS_TEXT = {
-  queued: "waiting",
-  failed: "failed",
-  cancelled: "cancelled",
-  expired: "no longer on the server",
-};
+import { byId, element, icon } from "../base/dom.js";
+import { resultUrl } from "../base/api.js";
+import { ago, clock, percent } from "../base/format.js";
+import { t } from "../base/i18n.js";
+import { isOpen } from "./recent.js";
 
 /**
  * @param {object} actions each called with an entry
@@ -23,9 +17,9 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
 
   function metaText(entry, now) {
     const parts = [voiceName(entry.voice)];
-    if (entry.status === "running") parts.push(`${Math.round(entry.progress ?? 0)} %`);
-    else if (entry.status === "failed" && entry.error) parts.push(`failed: ${entry.error}`);
-    else if (entry.status !== "completed") parts.push(STATUS_TEXT[entry.status] ?? entry.status);
+    if (entry.status === "running") parts.push(percent((entry.progress ?? 0) / 100));
+    else if (entry.status === "failed" && entry.error) parts.push(t("job.failed-because", { reason: entry.error }));
+    else if (entry.status !== "completed") parts.push(t(`status.${entry.status}`));
     if (entry.status === "completed") {
       if (entry.durationSec !== undefined) parts.push(clock(entry.durationSec));
       parts.push(entry.format.toUpperCase());
@@ -47,7 +41,7 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
 
   function row(entry, meta, { shown, playing }) {
     const lead = entry.status === "completed"
-      ? action("play", playing ? "Pause" : "Play", entry, onPlay, icon(playing ? "pause" : "play"))
+      ? action("play", playing ? t("action.pause") : t("action.play"), entry, onPlay, icon(playing ? "pause" : "play"))
       : element("span", { class: "recent-mark", "data-status": entry.status, "aria-hidden": "true" },
           ...(entry.status === "failed" ? [icon("warning")] : []));
     const tools = element("div", { class: "recent-tools" });
@@ -57,8 +51,8 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
         "data-action": "download",
         href: resultUrl(entry.id),
         download: true,
-        "aria-label": `Download: ${entry.text}`,
-        title: "Download",
+        "aria-label": `${t("action.download")}: ${entry.text}`,
+        title: t("action.download"),
       }, icon("download")));
     }
     if (isOpen(entry)) {
@@ -67,15 +61,15 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
           type: "button",
           class: "button small",
           "data-action": "show",
-          "aria-label": `Show: ${entry.text}`,
+          "aria-label": `${t("action.show")}: ${entry.text}`,
           onclick: () => onShow(entry),
-        }, "Show"));
+        }, t("action.show")));
       }
-      tools.append(action("cancel", "Cancel", entry, onCancel, icon("remove")));
+      tools.append(action("cancel", t("action.cancel"), entry, onCancel, icon("remove")));
     } else {
-      tools.append(action("remove", "Remove from this list", entry, onRemove, icon("remove")));
+      tools.append(action("remove", t("recent.remove"), entry, onRemove, icon("remove")));
     }
-    const text = element("p", { class: "recent-text" }, entry.text || "(text not kept)");
+    const text = element("p", { class: "recent-text" }, entry.text || t("recent.no-text"));
     const facts = element("p", { class: "recent-meta hint" }, meta);
     if (entry.error) facts.title = entry.error;
     const body = element("div", { class: "recent-body" }, text, facts);
@@ -102,7 +96,7 @@ export function createHistoryList({ onPlay, onShow, onCancel, onRemove, onClear,
 
   return {
     /**
-     * @param {import("./history.js").Entry[]} entries
+     * @param {import("./recent.js").Entry[]} entries
      * @param {object} above what the card above shows
      * @param {string|null} above.shownId the job in the player or under way
      * @param {string|null} above.playingId the job that sounds

@@ -1,9 +1,10 @@
 // Plays one finished job: a native audio element streams it from the server, a canvas shows its shape and takes clicks.
 // Sound never waits for the drawing.
 
-import { byId, icon, say } from "./dom.js";
-import { resultUrl } from "./api.js";
-import { bytes, clock } from "./format.js";
+import { byId, icon, say } from "../base/dom.js";
+import { resultUrl } from "../base/api.js";
+import { bytes, clock } from "../base/format.js";
+import { t } from "../base/i18n.js";
 import { decode, draw, peaks } from "./waveform.js";
 
 /** Fine enough for the widest canvas; bars are made from these. */
@@ -16,14 +17,16 @@ const KEY_STEP_SECONDS = 5;
  * @param {object} parts
  * @param {(id: string, signal: AbortSignal) => Promise<ArrayBuffer>} parts.audioOf the whole file, for drawing it
  * @param {() => void} parts.onChange playing has become paused, or the other way round
+ * @param {(seed: number) => void} parts.onKeepSeed the next take shall repeat this one's seed
  */
-export function createPlayer({ audioOf, onChange }) {
+export function createPlayer({ audioOf, onChange, onKeepSeed }) {
   const root = byId("player");
   const audio = byId("audio");
   const button = byId("play");
   const wave = byId("wave");
   const canvas = byId("wave-canvas");
   const alert = byId("player-alert");
+  const keepSeed = byId("keep-seed");
   let shape = new Float32Array(0);
   let drawing = new AbortController();
   let currentId = null;
@@ -37,13 +40,13 @@ export function createPlayer({ audioOf, onChange }) {
     byId("player-duration").textContent = clock(total);
     wave.setAttribute("aria-valuemax", total.toFixed(1));
     wave.setAttribute("aria-valuenow", audio.currentTime.toFixed(1));
-    wave.setAttribute("aria-valuetext", `${clock(audio.currentTime)} of ${clock(total)}`);
+    wave.setAttribute("aria-valuetext", t("player.of", { now: clock(audio.currentTime), total: clock(total) }));
     if (!audio.paused) requestAnimationFrame(paint);
   }
 
   function showButton() {
     button.replaceChildren(icon(audio.paused ? "play" : "pause"));
-    button.setAttribute("aria-label", audio.paused ? "Play" : "Pause");
+    button.setAttribute("aria-label", audio.paused ? t("action.play") : t("action.pause"));
     paint();
     onChange();
   }
@@ -59,7 +62,7 @@ export function createPlayer({ audioOf, onChange }) {
   }
 
   function showLost() {
-    say(alert, "The audio could not be loaded. The server may have removed it, or cannot be reached.");
+    say(alert, t("player.lost"));
   }
 
   const toggle = () => (audio.paused ? void play() : audio.pause());
@@ -129,7 +132,7 @@ export function createPlayer({ audioOf, onChange }) {
       say(alert, null);
       toggle();
     },
-    /** @param {import("./history.js").Entry} entry a finished job; `voiceName` for people */
+    /** @param {import("./recent.js").Entry} entry a finished job; `voiceName` for people */
     load(entry, { voiceName, autoplay }) {
       drawing.abort();
       drawing = new AbortController();
@@ -139,10 +142,12 @@ export function createPlayer({ audioOf, onChange }) {
       say(alert, null);
       root.hidden = false;
       byId("player-text").textContent = entry.text;
-      const seed = entry.seed === undefined ? "" : `seed ${entry.seed}`;
+      const seed = entry.seed === undefined ? "" : t("speak.seed-is", { seed: String(entry.seed) });
       const facts = [voiceName, entry.format.toUpperCase(), bytes(entry.bytes ?? NaN), seed];
       byId("player-facts").textContent = facts.filter(Boolean).join(" · ");
       byId("download").href = resultUrl(entry.id);
+      keepSeed.hidden = entry.seed === undefined;
+      keepSeed.onclick = () => onKeepSeed(entry.seed);
       audio.src = resultUrl(entry.id);
       showButton();
       if ((entry.bytes ?? 0) <= MAX_DRAWN_BYTES) void drawShape(entry.id, drawing.signal);

@@ -1,7 +1,8 @@
 // Light or dark. The system decides until somebody presses the button; choosing what the system says anyway hands the
-// decision back to it, so there is no third state to explain.
+// decision back to it. The settings name all three.
 
 import { icon } from "./dom.js";
+import { t } from "./i18n.js";
 
 const KEY = "declaim_theme";
 
@@ -16,7 +17,7 @@ export function toggled(chosen, system) {
   return next === system ? null : next;
 }
 
-/** Wires the button. Fires `themechange` on the document for what is painted rather than styled. */
+/** Wires the button, and lets settings choose. Fires `themechange` on the document for what is painted rather than styled. */
 export function startTheme({ button, storage, root = document.documentElement }) {
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
   const system = () => (prefersDark.matches ? "dark" : "light");
@@ -31,16 +32,19 @@ export function startTheme({ button, storage, root = document.documentElement })
     else delete root.dataset.theme;
     const shown = choice ?? system();
     button.replaceChildren(icon(shown === "dark" ? "sun" : "moon"));
-    button.setAttribute("aria-label", shown === "dark" ? "Switch to the light theme" : "Switch to the dark theme");
+    button.setAttribute("aria-label", t(shown === "dark" ? "theme.to-light" : "theme.to-dark"));
     button.title = button.getAttribute("aria-label");
     document.dispatchEvent(new Event("themechange"));
   }
 
-  button.addEventListener("click", () => {
-    storage.set(KEY, toggled(chosen(), system()));
+  function choose(choice) {
+    storage.set(KEY, choice);
     apply();
-  });
+  }
+
+  button.addEventListener("click", () => choose(toggled(chosen(), system())));
   prefersDark.addEventListener("change", apply);
   storage.onChange(KEY, apply);
   apply();
+  return { chosen, choose };
 }

@@ -1,7 +1,8 @@
 // From what stands in the form to what the server is sent, or to what is wrong with it and where. The server checks
 // everything again and has the last word; this only spares people a round trip.
 
-import { characters, count } from "./format.js";
+import { characters, decimal } from "../base/format.js";
+import { t } from "../base/i18n.js";
 
 /** Brisk reading aloud; only for the estimate beside the counter. */
 const CHARACTERS_PER_SECOND = 15;
@@ -10,21 +11,31 @@ const CHARACTERS_PER_SECOND = 15;
 const MAX_SEED = Number.MAX_SAFE_INTEGER;
 
 /**
- * @param {{text: string, voice: string|null, speed: number, format: string, seed: string}} form
+ * @typedef {object} Form
+ * @property {string} text
+ * @property {string|null} voice
+ * @property {number} speed
+ * @property {string} format
+ * @property {string} seed as it was entered
+ * @property {string|null} [model] null for the server's default
+ * @property {string|null} [language] null where the model has only one
+ * @property {Record<string, number>} [parameters] those that differ from the model's own
+ */
+
+/**
+ * @param {Form} form
  * @returns {{request: object} | {problems: {field: "text"|"voice"|"seed", message: string}[]}}
  */
 export function buildRequest(form, { maxCharacters = Infinity } = {}) {
   const problems = [];
   const text = form.text;
-  if (!text.trim()) problems.push({ field: "text", message: "Write something to be said first." });
+  if (!text.trim()) problems.push({ field: "text", message: t("speak.no-text") });
   else if (excess(text, maxCharacters) > 0) {
-    problems.push({ field: "text", message: `The text is ${excessText(excess(text, maxCharacters))}.` });
+    problems.push({ field: "text", message: t("speak.too-long", { count: excess(text, maxCharacters) }) });
   }
-  if (!form.voice) problems.push({ field: "voice", message: "Choose a voice." });
+  if (!form.voice) problems.push({ field: "voice", message: t("speak.no-voice") });
   const seed = parseSeed(form.seed);
-  if (Number.isNaN(seed)) {
-    problems.push({ field: "seed", message: "A seed is a whole number, 0 or more; leave it empty for a random one." });
-  }
+  if (Number.isNaN(seed)) problems.push({ field: "seed", message: t("speak.bad-seed") });
   if (problems.length > 0) return { problems };
 
   const request = {
@@ -34,6 +45,10 @@ export function buildRequest(form, { maxCharacters = Infinity } = {}) {
     output_format: form.format,
     speed_factor: form.speed,
   };
+  // What is not said is the server's default, also when that changes.
+  if (form.model) request.model = form.model;
+  if (form.language) request.language = form.language;
+  Object.assign(request, form.parameters);
   if (seed !== null) request.seed = seed;
   return { request };
 }
@@ -52,23 +67,19 @@ export function excess(text, maxCharacters) {
   return characters(text) - maxCharacters;
 }
 
-/** "1 character too long" */
-export function excessText(number) {
-  return `${count(number)} ${number === 1 ? "character" : "characters"} too long`;
-}
-
 /** Seconds that the text takes to say, roughly. */
 export function speakingSeconds(text, speed) {
   return characters(text.trim()) / CHARACTERS_PER_SECOND / speed;
 }
 
 /** What differs from the defaults, for the closed Options. */
-export function optionsSummary({ speed, format, seed, autoplay }) {
+export function optionsSummary({ speed, format, seed, autoplay, parameters = {} }) {
   const parts = [];
-  if (speed !== 1) parts.push(`${Number(speed.toFixed(2))}×`);
+  if (speed !== 1) parts.push(`${decimal(speed, 2)}×`);
   parts.push(format.toUpperCase());
-  if (seed.trim()) parts.push(`seed ${seed.trim()}`);
-  if (autoplay) parts.push("plays at once");
+  for (const [name, value] of Object.entries(parameters)) parts.push(`${t(`parameter.${name}`)} ${decimal(value, 2)}`);
+  if (seed.trim()) parts.push(t("speak.seed-is", { seed: seed.trim() }));
+  if (autoplay) parts.push(t("speak.plays"));
   return parts.join(" · ");
 }
 
@@ -78,7 +89,10 @@ export function fieldOf(message) {
     [/\bseed\b/, "seed"],
     [/\bspeed(_factor)?\b/, "speed"],
     [/\b(output_)?format\b/, "format"],
+    [/\b(temperature|exaggeration|cfg_weight|top_k|top_p|min_p|repetition_penalty)\b/, "parameters"],
+    [/\blanguage\b/, "language"],
     [/\b(predefined_voice_id|voice)\b/, "voice"],
+    [/\bmodel\b/, "model"],
     [/\btext\b/, "text"],
   ];
   return names.find(([pattern]) => pattern.test(message))?.[1] ?? null;

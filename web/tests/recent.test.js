@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createCurrentJob } from "../js/current-job.js";
-import { clearEnded, createHistory, entryFor, forget, parse, patchFrom, remember, update } from "../js/history.js";
-import { createStorage } from "../js/storage.js";
+import "./english.js";
+
+import { createCurrentJob } from "../js/jobs/current-job.js";
+import { clearEnded, createHistory, entryFor, forget, parse, patchFrom, remember, update } from "../js/jobs/recent.js";
+import { createStorage } from "../js/base/storage.js";
 import { fakeBrowser } from "./fakes.js";
 
 const entry = (id, status = "completed") => ({ ...entryFor(id, { text: `text ${id}`, predefined_voice_id: "hum", output_format: "flac" }, 1000), status });

@@ -1,8 +1,8 @@
 // Keeps the list of recent jobs true: every entry is checked once after the page opens (the server may have expired it
 // meanwhile), then only those that can still change.
 
-import { backoff, repeat } from "./loop.js";
-import { isOpen, patchFrom } from "./history.js";
+import { backoff, repeat } from "../base/loop.js";
+import { isOpen, patchFrom } from "./recent.js";
 
 const OPEN_MS = 3000;
 const IDLE_MS = 15_000;

@@ -74,9 +74,10 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
     }
 });
 
-/// What `app.js` imports, directly or not; the table of the reader's language is chosen at run time.
+/// What `app.js` imports, directly or not: neither what runs elsewhere (before the first paint, on the audio thread) nor the
+/// table of the reader's language, which is chosen at run time.
 fn is_module(name: &str) -> bool {
-    name.starts_with("js/") && !name.ends_with("theme-early.js")
+    name.starts_with("js/") && !name.ends_with("theme-early.js") && !name.ends_with("-worklet.js")
 }
 
 /// In HTTP's coding `deflate`, which is zlib's format; `None` where packing gains nothing.

@@ -43,7 +43,7 @@ const shared = { api, storage, store, favourites, announce, refreshServer: () =>
 const views = {
   speak: createSpeakView(shared),
   history: createHistoryView({ ...shared, root: byId("view-history"), onEdit: edit }),
-  voices: createVoicesView({ ...shared, root: byId("view-voices"), onUse: (voice) => edit({ voice }) }),
+  voices: createVoicesView({ ...shared, root: byId("view-voices"), onUse: edit }),
   models: createModelsView({ ...shared, root: byId("view-models"), onUse: (model) => edit({ model }) }),
   status: createStatusView({ ...shared, root: byId("view-status"), theme, languages: LANGUAGES, chooseLanguage }),
 };

@@ -68,3 +68,25 @@ export function facts(...parts) {
 export function badge(kind, text) {
   return element("span", { class: "badge", "data-kind": kind }, text);
 }
+
+/** Asks for one line. @returns {Promise<string|null>} null when it was dropped */
+export function asked(question, { value, action, most }) {
+  return new Promise((resolve) => {
+    const input = element("input", { type: "text", id: "dialog-input", maxlength: most, required: true });
+    input.value = value;
+    const cancel = element("button", { type: "button", class: "button small" }, t("action.cancel"));
+    const form = element("form", { method: "dialog" },
+      element("label", { class: "label", for: "dialog-input", id: "dialog-question" }, question),
+      input,
+      element("div", { class: "dialog-actions" }, cancel, element("button", { class: "button small primary", value: "yes" }, action)));
+    const dialog = element("dialog", { class: "dialog", "aria-labelledby": "dialog-question" }, form);
+    cancel.addEventListener("click", () => dialog.close("no"));
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "yes" && input.value.trim() ? input.value.trim() : null);
+      dialog.remove();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    input.select();
+  });
+}

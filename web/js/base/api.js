@@ -79,6 +79,16 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     cancel: (jobId) => json(`/tts/${part(jobId)}`, { method: "DELETE" }),
     preview: (request, signal) => json("/api/preview", { method: "POST", body: request, signal }),
 
+    ready: (signal) => json("/readyz", { signal }),
+    /** The newest jobs, newest first; from `cursor` on, older ones. */
+    jobs({ status = "", search = "", cursor = "", limit = 200 } = {}, signal) {
+      const asked = new URLSearchParams({ limit: String(limit) });
+      if (status) asked.set("status", status === "open" ? "queued,running" : status);
+      if (search.trim()) asked.set("search", search.trim());
+      if (cursor) asked.set("cursor", cursor);
+      return json(`/api/jobs?${asked}`, { signal });
+    },
+
     models: (signal) => json("/api/models", { signal }),
     pullModel: (name) => json(`/api/models/${part(name)}/pull`, { method: "POST", body: {} }),
     cancelPull: (name) => json(`/api/models/${part(name)}/pull`, { method: "DELETE" }),

@@ -14,9 +14,11 @@ import { createHistoryList } from "../jobs/recent-list.js";
 import { refreshHistory } from "../jobs/refresh.js";
 import { createCompose } from "./compose.js";
 import { createCopyMenu } from "./copy-menu.js";
+import { createDocumentPanel } from "./document-panel.js";
 import { createPresetMenu } from "./preset-menu.js";
 import { createPreviewPanel } from "./preview-panel.js";
-import { createSending } from "./sending.js";
+import { buildRequest } from "./request.js";
+import { createSending, newKey } from "./sending.js";
 
 const AGO_MS = 30_000;
 
@@ -34,6 +36,7 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
     announce(t("player.seed-kept", { seed: String(seed) }));
   } });
   createPresetMenu({ storage, current: presetNow, model: () => compose.model, onChoose: compose.fillIn });
+  createDocumentPanel({ current: compose.values, onInsert: (text) => compose.fillIn({ text }), onSpeak: speakChapter, announce });
   createCopyMenu({ current: compose.request, announce });
   const history = createHistory(storage, renderHistory);
   const jobCard = createJobCard({
@@ -96,6 +99,20 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
     } finally {
       compose.setBusy(false);
     }
+  }
+
+  /** A chapter as a job of its own, with everything else as the form says. */
+  async function speakChapter({ text }) {
+    const { request, problems } = buildRequest({ ...compose.values(), text });
+    if (problems) throw new Error(problems[0].message);
+    const key = newKey();
+    const { job_id: id } = await api.enqueue(request, key);
+    history.add(entryFor(id, request, Date.now()));
+    if (!isActive(job)) {
+      currentJob.save(id, request);
+      follow(id, request);
+    }
+    refresher.nudge();
   }
 
   function follow(id, params) {

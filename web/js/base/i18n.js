@@ -2,7 +2,7 @@
 // the same keys. Numbers, times and names of languages come from Intl in the reader's locale, never from a table.
 
 /** What can be chosen, each in its own words. */
-export const LANGUAGES = { en: "English" };
+export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "Español", zh: "中文" };
 
 let code = "en";
 let table = {};

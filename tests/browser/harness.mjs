@@ -27,17 +27,19 @@ export function test(name, options, body) {
   registered.push(typeof options === "function" ? { name, options: {}, body: options } : { name, options, body });
 }
 
-/** `declaim serve --model tone` on a free port and a new data directory. */
+/** `declaim serve` on a free port and a new data directory, with the test model where no other is asked for. */
 export class OwnServer {
   #binary;
+  #model;
   #data;
   #process = null;
   #port = 0;
   url = "";
 
-  static async start(binary) {
+  static async start(binary, { model = "tone" } = {}) {
     const server = new OwnServer();
     server.#binary = binary;
+    server.#model = model;
     server.#data = await mkdtemp(join(tmpdir(), "declaim-browser-"));
     await server.start();
     return server;
@@ -45,7 +47,7 @@ export class OwnServer {
 
   /** Starts it again on the same port and data. */
   async start() {
-    const args = ["serve", "--model", "tone", "--port", String(this.#port), "--data", this.#data];
+    const args = ["serve", "--model", this.#model, "--port", String(this.#port), "--data", this.#data];
     const child = spawn(this.#binary, args, {
       env: { ...process.env, DECLAIM_TONE_MS_PER_TOKEN: MS_PER_TOKEN },
       stdio: ["ignore", "pipe", "pipe"],
@@ -96,15 +98,21 @@ export async function waitFor(what, condition, limit = START_LIMIT_MS) {
   throw new Error(`waited ${limit / 1000} s for ${what}`);
 }
 
-/** Runs all registered tests. @returns {Promise<{passed: number, failed: number, skipped: number}>} */
-export async function runAll({ server, url, executablePath, only, shots }) {
-  const browser = await chromium.launch({
+/** Chromium with a microphone that beeps. */
+export function launch(executablePath) {
+  return chromium.launch({
     executablePath,
     args: [
       "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync",
+      "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
     ],
   });
+}
+
+/** Runs all registered tests. @returns {Promise<{passed: number, failed: number, skipped: number}>} */
+export async function runAll({ server, url, executablePath, only, shots }) {
+  const browser = await launch(executablePath);
   const tally = { passed: 0, failed: 0, skipped: 0 };
   const chosen = registered.filter(({ name }) => name.includes(only ?? ""));
   console.log(`TAP version 13\n1..${chosen.length}`);

@@ -8,6 +8,9 @@ import "./speaking.mjs";
 import "./resuming.mjs";
 import "./trouble.mjs";
 import "./using.mjs";
+import "./views.mjs";
+import "./composing.mjs";
+import "./everyone.mjs";
 
 const binary = process.env.DECLAIM_BIN;
 if (!binary && !process.env.DECLAIM_URL) {

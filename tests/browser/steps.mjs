@@ -48,7 +48,18 @@ export async function answer(page, pattern, status, body) {
 /** Lets the server answer, and changes what it said. */
 export async function amend(page, pattern, change) {
   await page.route(pattern, async (route) => {
-    const reply = await route.fetch();
-    await route.fulfill({ response: reply, json: change(await reply.json()) });
+    try {
+      const reply = await route.fetch();
+      await route.fulfill({ response: reply, json: change(await reply.json()) });
+    } catch (error) {
+      // The test may end, and its page close, while the server answers.
+      if (!/disposed|closed/.test(error.message)) throw error;
+    }
   });
+}
+
+/** Opens a view by its address and waits until the server's voices are known. */
+export async function openView(page, url, view) {
+  await page.goto(`${url}/#/${view}`);
+  await page.locator("#voice-grid input").first().waitFor({ state: "attached" });
 }

@@ -1,6 +1,6 @@
 // Numbers, times and sizes as the reader of the page writes them. Pure but for the chosen language.
 
-import { locale } from "./i18n.js";
+import { intl } from "./i18n.js";
 
 /** 65 → "1:05", 3725 → "1:02:05". Rounds down, like a clock. */
 export function clock(seconds) {
@@ -38,51 +38,51 @@ export function bytes(count) {
 
 /** 12345 → "12,345" */
 export function count(number) {
-  return new Intl.NumberFormat(locale()).format(number);
+  return intl("NumberFormat").format(number);
 }
 
 /** A number with at most so many digits behind the point, in the reader's way. */
 export function decimal(number, digits) {
-  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(number);
+  return intl("NumberFormat", { maximumFractionDigits: digits }).format(number);
 }
 
 /** 0.42 → "42%" */
 export function percent(share) {
-  return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(share);
+  return intl("NumberFormat", { style: "percent", maximumFractionDigits: 0 }).format(share);
 }
 
 /** 1 → "1.00×" */
 export function speed(factor) {
-  return `${new Intl.NumberFormat(locale(), { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(factor)}×`;
+  return `${intl("NumberFormat", { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(factor)}×`;
 }
 
 /** "now", "5 min. ago", "3 hr. ago", else the date. Both in milliseconds since the epoch. */
 export function ago(then, now) {
   const seconds = (now - then) / 1000;
   if (!Number.isFinite(seconds)) return "";
-  const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto", style: "short" });
+  const relative = intl("RelativeTimeFormat", { numeric: "auto", style: "short" });
   if (seconds < 45) return relative.format(0, "second");
   if (seconds < 3570) return relative.format(-Math.max(1, Math.round(seconds / 60)), "minute");
   if (seconds < 86400) return relative.format(-Math.round(seconds / 3600), "hour");
-  return new Date(then).toLocaleDateString(locale(), { day: "numeric", month: "short" });
+  return intl("DateTimeFormat", { day: "numeric", month: "short" }).format(then);
 }
 
 /** A moment in full, for tooltips and tables. */
 export function moment(ms) {
-  return new Date(ms).toLocaleString(locale(), { dateStyle: "medium", timeStyle: "short" });
+  return intl("DateTimeFormat", { dateStyle: "medium", timeStyle: "short" }).format(ms);
 }
 
 /** "en" → "English"; codes that nobody knows stay as they are. */
 export function languageName(code) {
   try {
-    return new Intl.DisplayNames([locale()], { type: "language" }).of(code) ?? code;
+    return intl("DisplayNames", { type: "language" }).of(code) ?? code;
   } catch {
     return code;
   }
 }
 
 function unit(value, name, digits = {}) {
-  return new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "short", ...digits }).format(value);
+  return intl("NumberFormat", { style: "unit", unit: name, unitDisplay: "short", ...digits }).format(value);
 }
 
 /** One line of at most `limit` characters; the cut falls between words where one is near. */

@@ -30,9 +30,16 @@ export function language() {
   return code;
 }
 
-/** The tag for Intl: the language, with the reader's region where that speaks it. */
-export function locale() {
-  return tag;
+const formatters = new Map();
+
+/**
+ * A formatter of Intl for the reader. Kept, because making one takes longer than a thousand uses.
+ * @template {keyof typeof Intl} Kind @param {Kind} kind
+ */
+export function intl(kind, options = {}) {
+  const key = `${kind} ${tag} ${JSON.stringify(options)}`;
+  if (!formatters.has(key)) formatters.set(key, new Intl[kind](tag, options));
+  return formatters.get(key);
 }
 
 /**
@@ -44,10 +51,10 @@ export function locale() {
 export function t(key, values = {}) {
   let words = table[key];
   if (words === undefined) return key;
-  if (typeof words === "object") words = words[new Intl.PluralRules(tag).select(values.count)] ?? words.other;
+  if (typeof words === "object") words = words[intl("PluralRules").select(values.count)] ?? words.other;
   return words.replace(/\{(\w+)\}/g, (_, name) => {
     const value = values[name];
-    return typeof value === "number" ? new Intl.NumberFormat(tag).format(value) : String(value ?? "");
+    return typeof value === "number" ? intl("NumberFormat").format(value) : String(value ?? "");
   });
 }
 

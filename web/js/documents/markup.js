@@ -28,9 +28,17 @@ export function textOf(root) {
   return parts.join("").replace(/[ \t]*\n[ \t]*/g, "\n").replace(/\n+/g, "\n\n").trim();
 }
 
+/** HTML as a document. Styles go first: the page's policy forbids them, and the browser would complain of each. */
+function parsed(source) {
+  const plain = source
+    .replace(/<style\b[\s\S]*?<\/style\s*>/gi, "")
+    .replace(/<[a-z][^>]*>/gi, (tag) => tag.replace(/\sstyle\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)/gi, ""));
+  return new DOMParser().parseFromString(plain, "text/html");
+}
+
 /** @returns {import("./chapters.js").Chapter[]} cut at its headings of the first two levels */
 export function htmlChapters(source) {
-  const page = new DOMParser().parseFromString(source, "text/html");
+  const page = parsed(source);
   const body = page.querySelector("main, article") ?? page.body;
   const headings = [...body.querySelectorAll("h1, h2")];
   if (headings.length === 0) return [{ title: page.title.trim(), text: textOf(body) }].filter(({ text }) => text);
@@ -74,7 +82,7 @@ export async function epubChapters(buffer) {
     if (!name || reference.getAttribute("linear") === "no") continue;
     const markup = await file(name);
     if (!markup) continue;
-    const page = new DOMParser().parseFromString(markup, "text/html");
+    const page = parsed(markup);
     const text = textOf(page.body);
     if (!text) continue;
     const heading = page.querySelector("h1, h2, h3")?.textContent.replace(/\s+/g, " ").trim();
@@ -97,7 +105,7 @@ async function tableOfContents(book, path, items, file, xml, all) {
     const source = isNavigation || isNcx ? await file(name) : null;
     if (!source) continue;
     if (isNavigation) {
-      for (const link of new DOMParser().parseFromString(source, "text/html").querySelectorAll("nav a[href]")) add(name, link.getAttribute("href"), link.textContent);
+      for (const link of parsed(source).querySelectorAll("nav a[href]")) add(name, link.getAttribute("href"), link.textContent);
     } else {
       for (const point of all(xml(source), "navPoint")) add(name, all(point, "content")[0]?.getAttribute("src"), all(point, "text")[0]?.textContent ?? "");
     }

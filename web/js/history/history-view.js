@@ -37,7 +37,7 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
   const list = createVirtualList({
     box,
     keyOf: (job) => job.job_id,
-    signatureOf: (job) => JSON.stringify([job.status, job.progress, metaOf(job, voiceName, Date.now()), job.job_id === playingId]),
+    signatureOf: (job) => `${job.status} ${job.progress} ${metaOf(job, voiceName, Date.now())} ${job.job_id === playingId}`,
     makeRow: (job) => jobRow(job, { playing: job.job_id === playingId, meta: metaOf(job, voiceName, Date.now()) }, { play, cancel, edit }),
     onEnd: () => void extend(),
   });

@@ -21,6 +21,7 @@ import { buildRequest } from "./request.js";
 import { createSending, newKey } from "./sending.js";
 
 const AGO_MS = 30_000;
+const LEAVING_MS = 250;
 
 export function createSpeakView({ api, storage, store, favourites, announce, refreshServer }) {
   const currentJob = createCurrentJob(storage);
@@ -92,8 +93,13 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
       follow(id, request);
       byId("output-title").scrollIntoView({ block: "nearest" });
     } catch (error) {
-      if (error instanceof ApiError) sending.end(key);
-      else sending.told(key);
+      if (error instanceof ApiError) {
+        sending.end(key);
+      } else {
+        // A page that is being left sees its requests fail too; it does not live to tell anybody.
+        await new Promise((resolve) => setTimeout(resolve, LEAVING_MS));
+        sending.told(key);
+      }
       compose.showError(error instanceof ApiError ? error.message : `${error.message} ${t("speak.text-kept")}`);
       refreshServer();
     } finally {

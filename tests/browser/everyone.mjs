@@ -42,6 +42,7 @@ for (const colorScheme of ["light", "dark"]) {
     }));
     await amend(page, "**/api/models", (models) => models.map((model, i) =>
       i === 0 ? { ...model, pull: { state: "running", phase: "downloading", bytes_done: 1e9, bytes_total: 2e9 } } : i === 1 ? { ...model, state: "damaged", problem: "a file is gone" } : model));
+    await page.route("**/api/models/*/events", (route) => route.fulfill({ contentType: "text/event-stream", body: ": nothing new\n\n" }));
     await furnish(page, url);
     await page.click("#options > summary");
     await page.click("#preview > summary");
@@ -68,7 +69,8 @@ test("the keyboard alone goes to every view and does what is done there", async 
     }
     assert.fail(`Tab never came to ${selector}`);
   };
-  await page.goto(`${url}/#/speak`);
+  await page.reload();
+  await page.locator("#voice-grid input").first().waitFor({ state: "attached" });
   await page.keyboard.press("Tab");
   assert.ok(await page.evaluate(() => document.activeElement.matches(".skip")), "the way past the navigation comes first");
   await page.keyboard.press("Enter");

@@ -845,7 +845,7 @@ fn priorities_are_words_and_urgent_jobs_pass() {
     }
     let wrong = server.post("/tts/enqueue", &json!({ "text": "x", "priority": "urgent" }));
     assert_eq!(wrong.status, 422);
-    assert_eq!(wrong.detail(), "priority must be high, normal or low, found \"urgent\"");
+    assert!(wrong.detail().starts_with("priority must be high, normal or low, found \"urgent\""));
 }
 
 #[test]

@@ -39,9 +39,20 @@ export function resultUrl(jobId) {
   return `/tts/${encodeURIComponent(jobId)}/result`;
 }
 
+/** The address of a page of jobs, or of their audio as an archive. */
+export function jobsAddress(path, { status = "", search = "", favourite = false, cursor = "", limit = 200 } = {}) {
+  const asked = new URLSearchParams({ limit: String(limit) });
+  if (status) asked.set("status", status);
+  if (search.trim()) asked.set("text", search.trim());
+  if (favourite) asked.set("favourite", "true");
+  if (cursor) asked.set("cursor", cursor);
+  return `${path}?${asked}`;
+}
+
 /** @param {typeof fetch} [fetchLike] */
 export function createApi(fetchLike = (...args) => fetch(...args)) {
-  async function json(path, { method = "GET", body, form, headers = {}, signal, timeout = 10_000 } = {}) {
+  /** The parsed answer and its headers. */
+  async function ask(path, { method = "GET", body, form, headers = {}, signal, timeout = 10_000 } = {}) {
     const limits = [AbortSignal.timeout(timeout), signal].filter(Boolean);
     let response;
     let parsed = null;
@@ -64,8 +75,10 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     }
     if (!response.ok) throw new ApiError(response.status, detailOf(parsed, response.status));
     if (parsed === null) throw new ApiError(response.status, t("server.unreadable"));
-    return parsed;
+    return { parsed, headers: response.headers };
   }
+
+  const json = async (path, options) => (await ask(path, options)).parsed;
 
   const part = encodeURIComponent;
   /** Reading a few gigabytes takes what it takes. */
@@ -80,14 +93,16 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     preview: (request, signal) => json("/api/preview", { method: "POST", body: request, signal }),
 
     ready: (signal) => json("/readyz", { signal }),
-    /** The newest jobs, newest first; from `cursor` on, older ones. */
-    jobs({ status = "", search = "", cursor = "", limit = 200 } = {}, signal) {
-      const asked = new URLSearchParams({ limit: String(limit) });
-      if (status) asked.set("status", status === "open" ? "queued,running" : status);
-      if (search.trim()) asked.set("search", search.trim());
-      if (cursor) asked.set("cursor", cursor);
-      return json(`/api/jobs?${asked}`, { signal });
+    /** A page of jobs, newest first, and where the next one begins. @returns {Promise<{jobs: object[], next: string|null}>} */
+    async jobs(filter, signal) {
+      const { parsed, headers } = await ask(jobsAddress("/api/jobs", filter), { signal });
+      return { jobs: parsed, next: headers.get("x-next-cursor") };
     },
+    retryJob: (jobId) => json(`/api/jobs/${part(jobId)}/retry`, { method: "POST", body: {} }),
+    /** As a new job, with a seed of its own. */
+    rerunJob: (jobId) => json(`/api/jobs/${part(jobId)}/rerun`, { method: "POST", body: { seed: "new" } }),
+    favourJob: (jobId, favourite) => json(`/api/jobs/${part(jobId)}/favourite`, { method: favourite ? "PUT" : "DELETE" }),
+    deleteJob: (jobId) => json(`/api/jobs/${part(jobId)}`, { method: "DELETE" }),
 
     models: (signal) => json("/api/models", { signal }),
     pullModel: (name) => json(`/api/models/${part(name)}/pull`, { method: "POST", body: {} }),

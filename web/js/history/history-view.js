@@ -1,31 +1,34 @@
 // The view of all jobs of the server: a live list with search and filters. It is asked for again while it is open, often
 // while something is under way, and older jobs come as they are scrolled to.
 
-import { resultUrl } from "../base/api.js";
+import { jobsAddress, resultUrl } from "../base/api.js";
 import { element, say } from "../base/dom.js";
 import { t } from "../base/i18n.js";
 import { repeat } from "../base/loop.js";
-import { viewHead } from "../base/widgets.js";
+import { confirmed, viewHead } from "../base/widgets.js";
 import { jobRow, metaOf } from "./job-row.js";
-import { extended, isBusy, pageOf, passes, refreshed } from "./jobs.js";
+import { extended, isBusy, passes, refreshed } from "./jobs.js";
 import { createVirtualList } from "./virtual-list.js";
 
 const BUSY_MS = 1500;
 const IDLE_MS = 8000;
 const TYPING_MS = 200;
-const STATES = ["", "open", "completed", "failed", "cancelled"];
+const STATES = ["", "queued", "running", "completed", "failed", "cancelled"];
 
 export function createHistoryView({ api, store, root, announce, onEdit }) {
   const alert = element("p", { class: "alert", role: "alert", hidden: true });
   const search = element("input", { type: "search", id: "history-search", placeholder: t("history.search"), "aria-label": t("history.search"), oninput: typed });
   const status = element("select", { id: "history-status", "aria-label": t("history.state"), onchange: filter },
-    ...STATES.map((name) => element("option", { value: name }, t(`history.state-${name || "all"}`))));
+    ...STATES.map((name) => element("option", { value: name }, t(name ? `status.${name}` : "history.state-all"))));
+  const favourite = element("input", { type: "checkbox", id: "history-favourites", onchange: filter });
+  const favourites = element("label", { class: "check", hidden: true }, favourite, element("span", {}, t("voices.only-favourites")));
+  const exporting = element("a", { class: "button small", id: "history-export", download: true, hidden: true }, t("history.export"));
   const found = element("p", { class: "hint", id: "history-count", role: "status" });
   const box = element("div", { class: "card history-box", id: "history-list", tabindex: 0, role: "region", "aria-label": t("view.history") });
   const empty = element("p", { class: "hint history-empty", id: "history-empty" });
   const audio = new Audio();
-  root.append(viewHead("title-history", t("view.history"), t("history.lead")),
-    element("div", { class: "filters" }, search, status, found), alert, empty, box);
+  root.append(viewHead("title-history", t("view.history"), t("history.lead"), exporting),
+    element("div", { class: "filters" }, search, status, favourites, found), alert, empty, box);
 
   let jobs = null;
   let next = null;
@@ -33,12 +36,14 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
   let extending = false;
   let playingId = null;
   let typing = null;
+  /** The filter that `jobs` was asked for with. */
+  let loaded = "";
 
   const list = createVirtualList({
     box,
     keyOf: (job) => job.job_id,
-    signatureOf: (job) => `${job.status} ${job.progress} ${metaOf(job, voiceName, Date.now())} ${job.job_id === playingId}`,
-    makeRow: (job) => jobRow(job, { playing: job.job_id === playingId, meta: metaOf(job, voiceName, Date.now()) }, { play, cancel, edit }),
+    signatureOf: (job) => `${job.status} ${job.progress} ${metaOf(job, voiceName, Date.now())} ${job.favourite} ${job.job_id === playingId}`,
+    makeRow: (job) => jobRow(job, { playing: job.job_id === playingId, meta: metaOf(job, voiceName, Date.now()) }, { play, cancel, edit, retry, rerun, star, remove }),
     onEnd: () => void extend(),
   });
 
@@ -46,13 +51,18 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
     return store.get().voices.find((voice) => voice.id === id)?.name ?? id;
   }
 
-  const wanted = () => ({ status: status.value, search: search.value });
+  const wanted = () => ({ status: status.value, search: search.value, favourite: favourite.checked });
 
   function render() {
     const shown = (jobs ?? []).filter((job) => passes(job, wanted()));
     say(empty, shown.length > 0 ? null : t(jobs === null ? "models.asking" : jobs.length === 0 ? "history.empty" : "history.none"));
     box.hidden = shown.length === 0;
     found.textContent = shown.length > 0 ? t("history.count", { count: shown.length }) + (next ? "+" : "") : "";
+    // Only servers that keep favourites export.
+    const keeps = (jobs ?? []).some((job) => typeof job.favourite === "boolean");
+    favourites.hidden = !keeps;
+    exporting.hidden = !keeps || !shown.some((job) => job.status === "completed");
+    exporting.href = jobsAddress("/api/jobs/export", { ...wanted(), status: "completed", limit: 1000 });
     list.show(shown);
   }
 
@@ -72,7 +82,9 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
     if (!next || extending) return;
     extending = true;
     try {
-      const page = pageOf(await api.jobs({ ...wanted(), cursor: next }));
+      const asked = JSON.stringify(wanted());
+      const page = await api.jobs({ ...wanted(), cursor: next });
+      if (asked !== loaded) return;
       jobs = extended(jobs, page.jobs);
       next = page.next;
     } catch (error) {
@@ -119,6 +131,35 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
     loop?.nudge();
   }
 
+  /** Does something to a job, and shows what has become of the list. */
+  async function change(deed, told) {
+    say(alert, null);
+    try {
+      await deed();
+      if (told) announce(told);
+    } catch (error) {
+      say(alert, error.message);
+    }
+    loop?.nudge();
+  }
+
+  const retry = (job) => void change(() => api.retryJob(job.job_id), t("history.queued"));
+  const rerun = (job) => void change(() => api.rerunJob(job.job_id), t("history.queued"));
+  const star = (job) => void change(async () => {
+    await api.favourJob(job.job_id, !job.favourite);
+    jobs = jobs.map((one) => (one === job ? { ...job, favourite: !job.favourite } : one));
+    render();
+  });
+
+  async function remove(job) {
+    if (!await confirmed(t("history.delete-question"), { action: t("history.delete") })) return;
+    await change(async () => {
+      await api.deleteJob(job.job_id);
+      jobs = jobs.filter((one) => one.job_id !== job.job_id);
+      render();
+    });
+  }
+
   function edit(job) {
     onEdit({ text: job.text ?? "", voice: job.voice, model: job.model, seed: String(job.seed ?? "") });
   }
@@ -131,11 +172,13 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
     show() {
       loop ??= repeat(async (signal) => {
         try {
-          const page = pageOf(await api.jobs(wanted(), signal));
+          const asked = JSON.stringify(wanted());
+          const page = await api.jobs(wanted(), signal);
           if (signal.aborted) return null;
-          // An old cursor still leads on from the oldest job that is known.
-          const isWhole = page.next === null;
+          const isWhole = page.next === null || asked !== loaded;
+          loaded = asked;
           jobs = refreshed(jobs ?? [], page.jobs, isWhole);
+          // Where more is known than this page, the older cursor still leads on from the oldest job.
           if (jobs.length === page.jobs.length) next = page.next;
           say(alert, null);
         } catch (error) {

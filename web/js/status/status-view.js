@@ -5,7 +5,6 @@ import { decimal } from "../base/format.js";
 import { language, t } from "../base/i18n.js";
 import { repeat } from "../base/loop.js";
 import { badge, viewHead } from "../base/widgets.js";
-import { pageOf } from "../history/jobs.js";
 import { modelFacts } from "../server/server.js";
 import { barPlot } from "./plot.js";
 import { median, report, speeds } from "./report.js";
@@ -79,7 +78,7 @@ export function createStatusView({ api, store, root, theme, languages, chooseLan
           ready = null;
           notReady = error.message;
         }
-        jobs = await api.jobs({ limit: 100 }, signal).then((answer) => pageOf(answer).jobs, () => jobs);
+        jobs = await api.jobs({ limit: 100 }, signal).then((page) => page.jobs, () => jobs);
         if (signal.aborted) return null;
         render();
         return EVERY_MS;

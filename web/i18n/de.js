@@ -223,6 +223,7 @@ export default {
   "models.takes": "{size} im Speicher",
   "models.clones": "klont Stimmen",
   "models.loaded-in": "in {time} geladen",
+  "models.speed": "hier {speed} Sekunden Ton je Sekunde",
   "models.in-use": "spricht gerade",
   "models.partly": "{size} sind schon da",
   "models.pulling": "{name} wird heruntergeladen.",

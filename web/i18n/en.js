@@ -223,6 +223,7 @@ export default {
   "models.takes": "{size} in memory",
   "models.clones": "clones voices",
   "models.loaded-in": "loaded in {time}",
+  "models.speed": "{speed} seconds of audio per second here",
   "models.in-use": "speaking now",
   "models.partly": "{size} are here already",
   "models.pulling": "{name} is being downloaded.",

@@ -223,6 +223,7 @@ export default {
   "models.takes": "{size} en memoria",
   "models.clones": "clona voces",
   "models.loaded-in": "cargado en {time}",
+  "models.speed": "aquí {speed} segundos de audio por segundo",
   "models.in-use": "hablando ahora",
   "models.partly": "{size} ya están aquí",
   "models.pulling": "{name} se está descargando.",

@@ -223,6 +223,7 @@ export default {
   "models.takes": "{size} en mémoire",
   "models.clones": "clone des voix",
   "models.loaded-in": "chargé en {time}",
+  "models.speed": "ici {speed} secondes d’audio par seconde",
   "models.in-use": "parle en ce moment",
   "models.partly": "{size} sont déjà là",
   "models.pulling": "{name} se télécharge.",

@@ -223,6 +223,7 @@ export default {
   "models.takes": "占内存 {size}",
   "models.clones": "可克隆声音",
   "models.loaded-in": "加载用时 {time}",
+  "models.speed": "此处每秒 {speed} 秒音频",
   "models.in-use": "正在朗读",
   "models.partly": "已有 {size}",
   "models.pulling": "正在下载 {name}。",

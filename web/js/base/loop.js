@@ -24,19 +24,23 @@ export function repeat(step, timers = globalThis) {
   const aborter = new AbortController();
   let timer = null;
   let running = false;
+  let nudged = false;
 
   async function run() {
     timer = null;
     running = true;
+    nudged = false;
     const wait = await step(aborter.signal);
     running = false;
     if (wait === null) aborter.abort();
-    if (!aborter.signal.aborted) timer = timers.setTimeout(run, wait);
+    // Whoever nudged meanwhile wants to know what is true after that, not what was asked before it.
+    if (!aborter.signal.aborted) timer = timers.setTimeout(run, nudged ? 0 : wait);
   }
 
   void run();
   return {
     nudge() {
+      nudged = running;
       if (running || aborter.signal.aborted) return;
       timers.clearTimeout(timer);
       void run();

@@ -85,8 +85,9 @@ export function createModelCard(actions) {
         facts(listed ? name : "", languagesText(listed?.languages ?? described?.languages), listed?.licence, size, memory, described?.supports_cloning ? t("models.clones") : ""),
       ];
       if (kind === "ready") {
+        const speed = actions.speedOf(name);
         const took = described.load_sec ? t("models.loaded-in", { time: `${decimal(described.load_sec, 1)} s` }) : "";
-        lines.push(facts(described.device, took, described.in_use ? t("models.in-use") : ""));
+        lines.push(facts(described.device, took, speed ? t("models.speed", { speed: decimal(speed, 1) }) : "", described.in_use ? t("models.in-use") : ""));
       }
       if (kind === "pulling") {
         const share = pullShare(listed.pull);

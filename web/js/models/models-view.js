@@ -6,13 +6,16 @@ import { bytes } from "../base/format.js";
 import { t } from "../base/i18n.js";
 import { repeat } from "../base/loop.js";
 import { confirmed, meter, viewHead } from "../base/widgets.js";
+import { createPace } from "../speak/pace.js";
 import { createModelCard } from "./model-card.js";
 import { isPulling, joined, memoryOf } from "./models.js";
 
 const IDLE_MS = 15_000;
 const BUSY_MS = 1500;
+/** After something was done, it is looked at often: a load begins a moment after it was asked for. */
+const EAGER_MS = 10_000;
 
-export function createModelsView({ api, store, root, announce, refreshServer, onUse }) {
+export function createModelsView({ api, storage, store, root, announce, refreshServer, onUse }) {
   const alert = element("p", { class: "alert", role: "alert", hidden: true });
   const memory = element("div", { class: "card memory" });
   const list = element("ul", { class: "cards", id: "model-list" });
@@ -21,9 +24,11 @@ export function createModelsView({ api, store, root, announce, refreshServer, on
 
   let listed = null;
   let loop = null;
+  let eagerUntil = 0;
   /** @type {Map<string, EventSource>} */
   const watched = new Map();
   const cards = new Map();
+  const pace = createPace(storage);
 
   const card = createModelCard({
     pull: (name) => work(async () => {
@@ -46,6 +51,10 @@ export function createModelsView({ api, store, root, announce, refreshServer, on
       return work(() => api.removeModel(model.name));
     },
     use: onUse,
+    speedOf: (name) => {
+      const work = pace.workSeconds(name, 1);
+      return work ? 1 / work : null;
+    },
     alert,
   });
 
@@ -56,6 +65,7 @@ export function createModelsView({ api, store, root, announce, refreshServer, on
   /** Does something, then shows what has become of it. */
   async function work(deed) {
     const result = await deed();
+    eagerUntil = Date.now() + EAGER_MS;
     refreshServer();
     loop?.nudge();
     return result;
@@ -113,7 +123,6 @@ export function createModelsView({ api, store, root, announce, refreshServer, on
 
   return {
     show() {
-      refreshServer();
       loop ??= repeat(async (signal) => {
         try {
           listed = await api.models(signal);
@@ -125,9 +134,9 @@ export function createModelsView({ api, store, root, announce, refreshServer, on
         if (signal.aborted) return null;
         if (listed) watchPulls();
         render();
+        refreshServer();
         const loading = store.get().server.info?.models?.some((model) => model.state === "loading");
-        if (loading) refreshServer();
-        return loading || listed?.some(isPulling) ? BUSY_MS : IDLE_MS;
+        return loading || Date.now() < eagerUntil || listed?.some(isPulling) ? BUSY_MS : IDLE_MS;
       });
     },
     hide() {

@@ -5,6 +5,8 @@
 #[path = "api/models.rs"]
 mod models;
 mod server;
+#[path = "api/stream.rs"]
+mod stream;
 #[path = "api/voices.rs"]
 mod voices;
 

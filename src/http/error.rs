@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
 use crate::models::ModelsError;
+use crate::speech::AudioFormat;
 use crate::speech::catalog::UnknownModel;
 use crate::speech::request::DraftError;
 use crate::voices::LibraryError;
@@ -52,6 +53,8 @@ pub enum ApiError {
     TooSlow,
     #[error(transparent)]
     Model(#[from] UnknownModel),
+    #[error("{0} cannot be sent while it is made; choose another output_format, or leave stream out.")]
+    NoStream(AudioFormat),
     #[error("The range lies outside the file of {size} bytes.")]
     Range { size: u64 },
 
@@ -163,6 +166,7 @@ impl ApiError {
                 ),
             )
             | Self::NoClip
+            | Self::NoStream(_)
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } => StatusCode::TOO_EARLY,
             Self::QueueFull { .. } | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,

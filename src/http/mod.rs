@@ -10,6 +10,7 @@ mod guard;
 mod loading;
 mod models;
 mod speak;
+mod stream;
 mod system;
 mod tts;
 mod ui;
@@ -128,6 +129,7 @@ pub fn router(context: Context) -> Router {
         .merge(bounded)
         // Waits for as long as the speech takes; it bounds itself.
         .route("/tts", post(speak::speak))
+        .route("/tts/{id}/stream", get(stream::stream))
         // As long as it takes to read a few gigabytes.
         .route("/api/models/{name}/verify", post(models::verify))
         .fallback(no_route)

@@ -8,6 +8,7 @@ pub mod cleanup;
 mod events;
 pub mod outputs;
 mod store;
+mod streams;
 pub mod worker;
 
 use std::fmt;
@@ -19,12 +20,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 use crate::files::FileError;
+use crate::speech::stream::Ending;
 use crate::speech::{AudioFormat, SpeechRequest};
 use cleanup::{Cleaner, CleanupError};
 use events::Events;
 use outputs::Outputs;
 use store::Store;
 pub use store::StoreError;
+pub use streams::Listening;
+use streams::Streams;
 
 /// How long a waiter trusts its wake-up before it reads the row anyway: another process may have changed it.
 const WAIT_POLL: Duration = Duration::from_millis(500);
@@ -260,6 +264,7 @@ struct Shared {
     store: Store,
     outputs: Outputs,
     events: Events,
+    streams: Streams,
     settings: QueueSettings,
 }
 
@@ -269,7 +274,8 @@ impl Jobs {
     pub async fn open(data_dir: &Path, settings: QueueSettings) -> Result<Self, OpenError> {
         let outputs = Outputs::open(data_dir)?;
         let store = Store::open(&data_dir.join("declaim.db")).await?;
-        Ok(Self { shared: Arc::new(Shared { store, outputs, events: Events::default(), settings }) })
+        let (events, streams) = (Events::default(), Streams::default());
+        Ok(Self { shared: Arc::new(Shared { store, outputs, events, streams, settings }) })
     }
 
     /// Takes up what the last run left: half-written files go, interrupted jobs return to the queue, a first sweep cleans
@@ -290,8 +296,28 @@ impl Jobs {
 
     /// Accepts a job. When this returns, the row is committed and synced: the job survives a loss of power.
     pub async fn enqueue(&self, request: SpeechRequest, priority: Priority) -> Result<Job, EnqueueError> {
-        let limit = self.shared.settings.max_queued;
+        self.enqueue_as(JobId::new(), request, priority).await
+    }
+
+    /// [`Self::enqueue`] for a caller that listens from the first word on.
+    pub async fn enqueue_heard(
+        &self,
+        request: SpeechRequest,
+        priority: Priority,
+    ) -> Result<(Job, Listening), EnqueueError> {
         let id = JobId::new();
+        // Before a worker can take it up: it decides at each chunk whether anybody listens.
+        let listening = self.listen(id);
+        Ok((self.enqueue_as(id, request, priority).await?, listening))
+    }
+
+    async fn enqueue_as(
+        &self,
+        id: JobId,
+        request: SpeechRequest,
+        priority: Priority,
+    ) -> Result<Job, EnqueueError> {
+        let limit = self.shared.settings.max_queued;
         match self.shared.store.enqueue(id, &request, priority, now_ms(), limit).await? {
             Some(job) => {
                 self.shared.events.wake_worker();
@@ -325,10 +351,21 @@ impl Jobs {
         if outcome == CancelOutcome::Cancelled {
             // The worker that speaks it, if any, removes what it writes from here on when it notices.
             self.shared.events.cancel(id);
+            self.shared.streams.end(id, Some(Ending::Broken));
             self.shared.outputs.forget(id).await;
             self.shared.events.job_ended();
         }
         Ok(outcome)
+    }
+
+    /// Listens to a job of this process's worker, which may have ended: look at its row afterwards.
+    pub fn listen(&self, id: JobId) -> Listening {
+        Listening::to(&self.shared, id)
+    }
+
+    /// How many listen to a job.
+    pub fn listeners(&self, id: JobId) -> usize {
+        self.shared.streams.listeners(id)
     }
 
     /// The job once its status is final; `None` for an unknown job. Waits without bound.

@@ -19,9 +19,10 @@ use crate::files::FileError;
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chunk::Chunk;
-use crate::speech::engine::{Engine, Lease, LeaseError, OnProgress};
+use crate::speech::engine::{Engine, Lease, LeaseError, OnBlock, OnProgress};
 use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
+use crate::speech::stream::{Ending, Live};
 use crate::speech::{self, Cancel, SpeechRequest};
 
 /// How long an idle worker trusts its wake-up: another process may have queued a job, and a retry may be due.
@@ -169,6 +170,7 @@ impl Worker {
                     stop: stop.clone(),
                     give_up: CancellationToken::new(),
                     progress: Arc::new(Progress::starting_at(claimed.progress)),
+                    live: self.shared.streams.of(claim.id),
                 };
                 tokio::spawn(job.run(claimed.request)).await.unwrap_or_else(|crash| Err(crash.into()))
             }
@@ -194,14 +196,18 @@ impl Worker {
         retries: u32,
         spoken: &Result<Output, Stopped>,
     ) -> Result<(), StoreError> {
-        let Shared { store, outputs, events, settings } = &*self.shared;
+        let Shared { store, outputs, events, streams, settings } = &*self.shared;
         let id = claim.id;
+        let mut ending = Some(Ending::Broken);
         let mine = match spoken {
             Ok(output) => {
                 let mine = store.finish(claim, output, now_ms()).await?;
                 if mine {
                     tracing::info!(job = %id, bytes = output.bytes, audio_ms = output.duration_ms, "job completed");
-                    self.forget_chunks(claim).await;
+                    ending = Some(Ending::Completed);
+                    if streams.end(id, ending) {
+                        self.forget_chunks(claim).await;
+                    }
                 }
                 mine
             }
@@ -211,6 +217,7 @@ impl Worker {
                 let mine = store.requeue(claim).await?;
                 if mine {
                     tracing::info!(job = %id, "job interrupted and put back");
+                    ending = None;
                 }
                 mine
             }
@@ -218,7 +225,11 @@ impl Worker {
                 let pause = retry_pause(retries);
                 let due_at = now_ms() + pause.as_millis() as i64;
                 tracing::warn!(job = %id, %error, retry_in = ?pause, "job will be tried again");
-                store.retry(claim, due_at).await?
+                let mine = store.retry(claim, due_at).await?;
+                if mine {
+                    ending = None;
+                }
+                mine
             }
             Err(error) => {
                 let message = with_causes(error);
@@ -234,6 +245,7 @@ impl Worker {
             tracing::info!(job = %id, "job was cancelled");
             outputs.forget(id).await;
         }
+        streams.end(id, ending);
         events.job_ended();
         Ok(())
     }
@@ -284,6 +296,8 @@ struct Speaking {
     /// `cancel` for async code: nobody waits for a token, or for a model that is being loaded.
     give_up: CancellationToken,
     progress: Arc<Progress>,
+    /// What listeners follow.
+    live: Arc<Live>,
 }
 
 impl Speaking {
@@ -338,6 +352,7 @@ impl Speaking {
         let info = Arc::clone(self.lease.info());
         let chunks = self.plan(request, &info).await?;
         let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
+        self.live.begin(info.sample_rate, chunks.iter().map(|chunk| chunk.pause).collect());
         let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
         let percent_per_character = SPOKEN / characters.max(1) as f32;
         let mut before = 0.0;
@@ -351,6 +366,7 @@ impl Speaking {
                 let on_progress: OnProgress = Arc::new(move |share| progress.raise(before + share * length));
                 self.speak_chunk(request, &info, position, chunk, on_progress).await?;
             }
+            self.live.keep();
             before += length;
             self.progress.raise(before);
         }
@@ -401,7 +417,11 @@ impl Speaking {
             // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
             seed: request.seed.wrapping_add(position.into()),
         };
-        let speaking = self.lease.speak(order, self.cancel.clone(), on_progress);
+        let live = Arc::clone(&self.live);
+        let listener: OnBlock = Arc::new(move |block| live.hear(block));
+        // Whole is a little less work, and a little better: see docs/PERFORMANCE.md.
+        let listener = (self.shared.streams.listeners(self.claim.id) > 0).then_some(listener);
+        let speaking = self.lease.speak_to(listener, order, self.cancel.clone(), on_progress);
         let samples = match self.give_up.run_until_cancelled(speaking).await {
             Some(spoken) => spoken.map_err(Stopped::Model)?,
             None => return Err(Stopped::Model(ModelError::Cancelled)),

@@ -16,11 +16,12 @@ use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::Context;
+use super::caller::Caller;
 use super::error::ApiError;
-use super::extract::{Fields, Id};
+use super::extract::Id;
 use super::speak::{Hold, JOB_ID, SEED, load_failure};
-use super::tts::{checked, download, find, media_type, timestamp};
-use crate::jobs::{Job, Listening, Priority};
+use super::tts::{download, find, media_type, timestamp};
+use crate::jobs::{Client, Job, Listening, NewJob, Priority};
 use crate::speech::stream::{Place, can_stream};
 use crate::speech::{AudioFormat, SpeechRequest};
 
@@ -35,6 +36,7 @@ const WAITING_PIECES: usize = 4;
 pub(super) async fn stream(
     State(context): State<Context>,
     Id(id): Id,
+    caller: Caller,
     Query(asked): Query<HashMap<String, String>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -52,7 +54,7 @@ pub(super) async fn stream(
     };
     let permit = permit(&context)?;
     let listening = context.jobs.listen(id);
-    let job = find(&context, id).await?;
+    let job = find(&context, &caller, id).await?;
     if job.status.is_final() {
         tokio::task::spawn_blocking(move || drop(listening));
         // The whole is there, with its length.
@@ -60,32 +62,30 @@ pub(super) async fn stream(
         return download(&context, &job, &name).await?.respond(&headers).await;
     }
     streamable(job.request.format)?;
-    let sound = Sound::begin(listening, &job.request, place, None, permit);
+    let sound = Sound { _permit: Some(permit), ..Sound::begin(listening, &job.request, place) };
     sound.respond(&context, &job, Instant::now()).await
 }
 
-/// `POST /tts` with `stream`.
-pub(super) async fn speak(context: &Context, fields: &Fields) -> Result<Response, ApiError> {
-    spoken(context, checked(fields, context)?).await
-}
-
 /// Speaks a request for somebody who hears it as it comes. Leaving cancels the job, unless somebody else listens.
-pub(super) async fn spoken(context: &Context, request: SpeechRequest) -> Result<Response, ApiError> {
+pub(super) async fn spoken(
+    context: &Context,
+    client: Client,
+    request: SpeechRequest,
+) -> Result<Response, ApiError> {
     streamable(request.format)?;
     let permit = permit(context)?;
     let accepted = Instant::now();
-    let (job, listening) = context.jobs.enqueue_heard(request, Priority::Interactive).await?;
-    let hold = Hold::while_listening(&context.jobs, job.id);
-    let sound = Sound::begin(listening, &job.request, Place::Start, Some(hold), permit);
-    sound.respond(context, &job, accepted).await
+    let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };
+    let (job, sound) = Sound::of(context, job).await?;
+    Sound { _permit: Some(permit), ..sound }.respond(context, &job, accepted).await
 }
 
-fn permit(context: &Context) -> Result<OwnedSemaphorePermit, ApiError> {
+pub(super) fn permit(context: &Context) -> Result<OwnedSemaphorePermit, ApiError> {
     let limit = context.settings.limits.max_waiting_requests;
     context.waiting.clone().try_acquire_owned().map_err(|_none_left| ApiError::TooManyWaiting { limit })
 }
 
-fn streamable(format: AudioFormat) -> Result<(), ApiError> {
+pub(super) fn streamable(format: AudioFormat) -> Result<(), ApiError> {
     if can_stream(format) { Ok(()) } else { Err(ApiError::NoStream(format)) }
 }
 
@@ -94,17 +94,20 @@ pub(super) struct Sound {
     pieces: mpsc::Receiver<io::Result<Bytes>>,
     /// Cancels the job of a client that leaves.
     hold: Option<Hold>,
-    _permit: OwnedSemaphorePermit,
+    /// To wait, among a bounded number of clients.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Sound {
-    pub(super) fn begin(
-        listening: Listening,
-        request: &SpeechRequest,
-        place: Place,
-        hold: Option<Hold>,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
+    /// Accepts a job and listens to it. Dropping the sound cancels it, unless somebody else listens.
+    pub(super) async fn of(context: &Context, job: NewJob) -> Result<(Job, Self), ApiError> {
+        let (job, listening) = context.jobs.accept_heard(job).await?;
+        let hold = Some(Hold::while_listening(&context.jobs, job.id));
+        let sound = Self { hold, ..Self::begin(listening, &job.request, Place::Start) };
+        Ok((job, sound))
+    }
+
+    fn begin(listening: Listening, request: &SpeechRequest, place: Place) -> Self {
         let (send, pieces) = mpsc::channel(WAITING_PIECES);
         let mut reader = listening.reader(request.clone(), place);
         // Ends soon after its receiver is gone.
@@ -122,7 +125,7 @@ impl Sound {
             }
             drop(listening);
         });
-        Self { pieces, hold, _permit: permit }
+        Self { pieces, hold: None, _permit: None }
     }
 
     /// Waits for the first sound.
@@ -189,16 +192,26 @@ impl Sound {
         Err(self.why_not(context, &ended).await)
     }
 
-    /// Why an ended job gives no sound.
-    async fn why_not(&mut self, context: &Context, ended: &Job) -> ApiError {
+    /// The next piece; an error where the job did not get to its end.
+    pub(super) async fn piece(&mut self) -> Option<io::Result<Bytes>> {
+        self.pieces.recv().await
+    }
+
+    /// Why a job gives no sound, or no more.
+    pub(super) async fn why_not(&mut self, context: &Context, job: &Job) -> ApiError {
         self.release();
-        match download(context, ended, "").await {
+        let ended = match context.jobs.wait(job.id).await {
+            Ok(Some(ended)) => ended,
+            Ok(None) => return ApiError::UnknownJob(job.id.to_string()),
+            Err(error) => return error.into(),
+        };
+        match download(context, &ended, "").await {
             Err(error) => error,
             Ok(_file) => ApiError::AudioGone(ended.id),
         }
     }
 
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         if let Some(hold) = self.hold.take() {
             hold.release();
         }

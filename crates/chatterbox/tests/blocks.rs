@@ -114,7 +114,6 @@ fn a_mel_is_vocoded_in_blocks_as_it_is_in_the_whole() {
 }
 
 /// How far speech in blocks is from the same speech whole.
-#[derive(Debug)]
 struct Distance {
     /// Mean absolute difference of the log-mel spectrograms in decibels, down to 60 below the loudest: within two frames
     /// of a seam, and elsewhere.
@@ -125,6 +124,17 @@ struct Distance {
     samples: [f32; 2],
     /// Largest difference of the levels of 20 ms in decibels, down to 40 below the peak: at a seam, and elsewhere.
     level: [f32; 2],
+}
+
+impl std::fmt::Display for Distance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { mel, step, samples, level } = self;
+        write!(
+            f,
+            "mel {:.2} dB at seams, {:.2} elsewhere; step {step:.2}; samples {:.2}, {:.2}; level {:.1} dB, {:.1}",
+            mel[0], mel[1], samples[0], samples[1], level[0], level[1]
+        )
+    }
 }
 
 fn distance(blocks: &[Vec<f32>], whole: &[f32]) -> Distance {
@@ -193,9 +203,9 @@ fn distances_of_pico() {
         for (first, ahead) in [(8, 0), (8, 2), (8, 3), (8, 6), (8, 10), (6, 2), (16, 3)] {
             let cut = Cut { first, most: 48, ahead };
             let blocks = in_blocks(&s3gen, &tokens, &reference, cut);
-            println!("  first {first} ahead {ahead}: {:?}", distance(&blocks, &whole));
+            println!("  first {first} ahead {ahead}: {}", distance(&blocks, &whole));
             let again = run_again(&s3gen, &tokens, &reference, cut);
-            println!("  first {first} ahead {ahead} run again: {:?}", distance(&again, &whole));
+            println!("  first {first} ahead {ahead} run again: {}", distance(&again, &whole));
         }
     }
 }
@@ -222,7 +232,7 @@ fn distances_of_nano_with_random_weights() {
     println!("prepared in {:.3} s, {} MB", started.elapsed().as_secs_f32(), prepared.bytes() >> 20);
     for cut in [Cut::default(), Cut { first: 1000, most: 1000, ahead: 0 }] {
         let blocks = in_blocks(&s3gen, &tokens, &reference, cut);
-        println!("  {cut:?}: {:?}", distance(&blocks, &whole));
+        println!("  {cut:?}: {}", distance(&blocks, &whole));
     }
-    println!("  run again: {:?}", distance(&run_again(&s3gen, &tokens, &reference, Cut::default()), &whole));
+    println!("  run again: {}", distance(&run_again(&s3gen, &tokens, &reference, Cut::default()), &whole));
 }

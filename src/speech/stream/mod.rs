@@ -6,6 +6,7 @@
 //! it but that one chunk. It joins chunks as the file does (`joining`) and encodes them as they come.
 
 mod encoding;
+mod growing;
 mod joining;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use super::chunk::Boundary;
 use super::{AudioFormat, SpeechRequest};
 use encoding::StreamEncoder;
 pub use encoding::can_stream;
+pub use growing::Growing;
 use joining::Joining;
 
 /// How long a reader sleeps at most before it looks whether anybody still wants its bytes.

@@ -820,10 +820,7 @@ fn flac_is_written_and_named_as_flac() {
 #[test]
 fn a_wish_sent_again_with_its_key_is_the_same_job_and_another_wish_is_refused() {
     let server = Server::slow();
-    let wish = |key: &str, body: &Value| {
-        let request = ureq::post(format!("{}/tts/enqueue", server.url)).header("Idempotency-Key", key);
-        server.send(request, body)
-    };
+    let wish = |key: &str, body: &Value| server.post_with("/tts/enqueue", &[("Idempotency-Key", key)], body);
     let first = wish("once", &hello());
     assert_eq!((first.status, first.header("idempotency-replayed")), (202, ""));
     let again = wish("once", &hello());
@@ -852,7 +849,7 @@ fn priorities_are_words_and_urgent_jobs_pass() {
     }
     let wrong = server.post("/tts/enqueue", &json!({ "text": "x", "priority": "urgent" }));
     assert_eq!(wrong.status, 422);
-    assert_eq!(wrong.detail(), "priority must be high, normal or low, found \"urgent\"");
+    assert!(wrong.detail().starts_with("priority must be high, normal or low, found \"urgent\""));
 }
 
 #[test]

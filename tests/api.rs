@@ -5,6 +5,10 @@
 #[path = "api/models.rs"]
 mod models;
 mod server;
+#[path = "api/stream.rs"]
+mod stream;
+#[path = "api/stream_socket.rs"]
+mod stream_socket;
 #[path = "api/voices.rs"]
 mod voices;
 

@@ -163,6 +163,10 @@ fn print(report: &Report) {
     }
     say_line("");
     say_line(&format!("first audio    {:9.3} s", model.first_audio_s));
+    if let Some(blocks) = &model.blocks {
+        say_line(&format!("  {} tokens in blocks {:6.3} s", blocks.tokens, blocks.total_s));
+        say_line(&format!("  once for a voice {:9.3} s", blocks.voice_s));
+    }
     if let Some(megabytes) = model.peak_memory_mb {
         say_line(&format!("peak memory    {megabytes:9.0} MB"));
     }

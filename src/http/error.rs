@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
 use crate::models::ModelsError;
+use crate::speech::AudioFormat;
 use crate::speech::catalog::UnknownModel;
 use crate::speech::request::DraftError;
 use crate::voices::LibraryError;
@@ -54,6 +55,8 @@ pub enum ApiError {
     TooSlow,
     #[error(transparent)]
     Model(#[from] UnknownModel),
+    #[error("{0} cannot be sent while it is made; choose another output_format, or leave stream out.")]
+    NoStream(AudioFormat),
     #[error("The range lies outside the file of {size} bytes.")]
     Range { size: u64 },
 
@@ -170,6 +173,7 @@ impl ApiError {
                 ),
             )
             | Self::NoClip
+            | Self::NoStream(_)
             | Self::KeyReused
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } => StatusCode::TOO_EARLY,

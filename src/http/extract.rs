@@ -18,7 +18,7 @@ use crate::speech::request::DraftError;
 const MAX_ECHO: usize = 60;
 
 /// A JSON object whose fields are taken one by one. Fields that nobody takes are ignored; `null` is "not said".
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -41,6 +41,13 @@ impl Fields {
         self.read(name, "a whole number", |value| {
             value.as_i64().or_else(|| value.as_f64().and_then(from_float))
         })
+    }
+
+    /// The same with another field.
+    pub(super) fn with(&self, name: &str, value: Value) -> Self {
+        let mut fields = self.0.clone();
+        fields.insert(name.to_owned(), value);
+        Self(fields)
     }
 
     /// By which the same body is known again: SHA-256 of its fields, in hexadecimal. Spaces and line breaks do not matter.
@@ -109,7 +116,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
     value.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-fn parse(bytes: &[u8]) -> Result<Fields, ApiError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Fields, ApiError> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         let text = error.to_string();
         // The place is a part of the sentence already.

@@ -12,6 +12,8 @@ mod jobs;
 mod loading;
 mod models;
 mod speak;
+mod stream;
+mod stream_socket;
 mod system;
 mod tts;
 mod ui;
@@ -132,6 +134,8 @@ pub fn router(context: Context) -> Router {
         .merge(bounded)
         // Waits for as long as the speech takes; it bounds itself.
         .route("/tts", post(speak::speak))
+        .route("/tts/{id}/stream", get(stream::stream))
+        .route("/tts/stream/ws", get(stream_socket::socket))
         // As long as it takes to read a few gigabytes.
         .route("/api/models/{name}/verify", post(models::verify))
         .fallback(no_route)

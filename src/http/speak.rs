@@ -14,11 +14,11 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Fields;
 use super::tts::{checked, download, timestamp};
-use super::{Context, failure_after};
+use super::{Context, failure_after, stream};
 use crate::jobs::{Job, JobId, Jobs, NewJob, Priority};
 
-const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
-const JOB_ID: HeaderName = HeaderName::from_static("x-declaim-job-id");
+pub(super) const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
+pub(super) const JOB_ID: HeaderName = HeaderName::from_static("x-declaim-job-id");
 /// Of the audio, in seconds.
 const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
 
@@ -27,6 +27,9 @@ pub(super) async fn speak(
     Caller(client): Caller,
     fields: Fields,
 ) -> Result<Response, ApiError> {
+    if fields.flag("stream")?.unwrap_or_default() {
+        return stream::spoken(&context, client, checked(&fields, &context)?).await;
+    }
     let limit = context.settings.limits.max_waiting_requests;
     let _permit = context.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
     let request = checked(&fields, &context)?;
@@ -63,7 +66,7 @@ pub(super) async fn speak(
 }
 
 /// Resolves when a load of this model fails after `since`.
-async fn load_failure(context: &Context, model: &str, since: Instant) -> ApiError {
+pub(super) async fn load_failure(context: &Context, model: &str, since: Instant) -> ApiError {
     let mut states = context.engine.states();
     loop {
         let failure = failure_after(&states.borrow_and_update(), model, since);
@@ -91,17 +94,23 @@ fn file_name(job: &Job) -> String {
     )
 }
 
-/// Cancels its job when dropped before it is released: then the client has left.
-struct Hold {
+/// Cancels its job when dropped before it is released: then the client has left. Not if somebody else listens to it.
+pub(super) struct Hold {
     job: Option<(Jobs, JobId)>,
+    /// Its client is one of the job's listeners.
+    is_listening: bool,
 }
 
 impl Hold {
     fn on(jobs: &Jobs, id: JobId) -> Self {
-        Self { job: Some((jobs.clone(), id)) }
+        Self { job: Some((jobs.clone(), id)), is_listening: false }
     }
 
-    fn release(mut self) {
+    pub(super) fn while_listening(jobs: &Jobs, id: JobId) -> Self {
+        Self { job: Some((jobs.clone(), id)), is_listening: true }
+    }
+
+    pub(super) fn release(mut self) {
         self.job = None;
     }
 }
@@ -109,6 +118,9 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let Some((jobs, id)) = self.job.take() else { return };
+        if jobs.listeners(id) > usize::from(self.is_listening) {
+            return;
+        }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let cancel = async move {
             tracing::info!(job = %id, "the client left; its job is cancelled");

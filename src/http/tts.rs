@@ -124,17 +124,24 @@ pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result
         std::io::ErrorKind::NotFound => ApiError::AudioGone(id),
         _ => ApiError::File(error),
     })?;
-    let (extension, media_type) = match output.format {
-        AudioFormat::Wav => ("wav", "audio/wav"),
-        AudioFormat::Flac => ("flac", "audio/flac"),
+    let extension = match output.format {
+        AudioFormat::Wav => "wav",
+        AudioFormat::Flac => "flac",
     };
     Ok(Download {
         file,
         size: output.bytes,
-        media_type,
+        media_type: media_type(output.format),
         entity_tag: format!("\"{id}\""),
         file_name: format!("{name}.{extension}"),
     })
+}
+
+pub(super) fn media_type(format: AudioFormat) -> &'static str {
+    match format {
+        AudioFormat::Wav => "audio/wav",
+        AudioFormat::Flac => "audio/flac",
+    }
 }
 
 /// The sentence for a queued job whose model is being loaded.

@@ -8,6 +8,7 @@ pub mod cleanup;
 mod job;
 pub mod outputs;
 mod store;
+mod streams;
 mod wakeups;
 pub mod worker;
 
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::config::Settings;
 use crate::files::FileError;
 use crate::speech::SpeechRequest;
+use crate::speech::stream::Ending;
 use cleanup::{Cleaner, CleanupError};
 pub use job::{
     Accepted, CancelOutcome, Client, Counts, Idempotency, Job, JobId, JobStatus, NewJob, Output, Priority,
@@ -26,6 +28,8 @@ pub use job::{
 use outputs::Outputs;
 pub use store::StoreError;
 use store::{Addition, Bounds, Store};
+pub use streams::Listening;
+use streams::Streams;
 use wakeups::Wakeups;
 
 /// How long a waiter trusts its wake-up before it reads the row anyway: another process may have changed it.
@@ -118,6 +122,7 @@ struct Shared {
     store: Store,
     outputs: Outputs,
     wakeups: Wakeups,
+    streams: Streams,
     settings: QueueSettings,
 }
 
@@ -127,7 +132,8 @@ impl Jobs {
     pub async fn open(data_dir: &Path, settings: QueueSettings) -> Result<Self, OpenError> {
         let outputs = Outputs::open(data_dir)?;
         let store = Store::open(&data_dir.join("declaim.db")).await?;
-        Ok(Self { shared: Arc::new(Shared { store, outputs, wakeups: Wakeups::default(), settings }) })
+        let (wakeups, streams) = (Wakeups::default(), Streams::default());
+        Ok(Self { shared: Arc::new(Shared { store, outputs, wakeups, streams, settings }) })
     }
 
     /// Takes up what the last run left: half-written files go, interrupted jobs return to the queue, a first sweep cleans
@@ -153,9 +159,20 @@ impl Jobs {
 
     /// Accepts a job. When this returns, the row is committed and synced: the job survives a loss of power.
     pub async fn accept(&self, new: NewJob) -> Result<Accepted, EnqueueError> {
+        self.accept_as(JobId::new(), new).await
+    }
+
+    /// [`Self::accept`] for somebody who listens from the first word on.
+    pub async fn accept_heard(&self, new: NewJob) -> Result<(Job, Listening), EnqueueError> {
+        let id = JobId::new();
+        // Before a worker can take it up: it decides at each chunk whether anybody listens.
+        let listening = self.listen(id);
+        Ok((self.accept_as(id, new).await?.job, listening))
+    }
+
+    async fn accept_as(&self, id: JobId, new: NewJob) -> Result<Accepted, EnqueueError> {
         let settings = &self.shared.settings;
         let bounds = Bounds { total: settings.max_queued, per_client: settings.max_queued_per_client };
-        let id = JobId::new();
         let (id, is_known) = match self.shared.store.add(vec![(id, new)], now_ms(), bounds).await? {
             Addition::Added => {
                 self.shared.wakeups.wake_worker();
@@ -195,6 +212,7 @@ impl Jobs {
         if outcome == CancelOutcome::Cancelled {
             // The worker that speaks it, if any, removes what it writes from here on when it notices.
             self.shared.wakeups.cancel(id);
+            self.shared.streams.end(id, Some(Ending::Broken));
             self.shared.outputs.forget(id).await;
             self.shared.wakeups.job_ended();
         }
@@ -208,6 +226,16 @@ impl Jobs {
             return Ok(RetryOutcome::Queued);
         }
         Ok(self.shared.store.status(id).await?.map_or(RetryOutcome::Unknown, RetryOutcome::NotFailed))
+    }
+
+    /// Listens to a job of this process's worker, which may have ended: look at its row afterwards.
+    pub fn listen(&self, id: JobId) -> Listening {
+        Listening::to(&self.shared, id)
+    }
+
+    /// How many listen to a job.
+    pub fn listeners(&self, id: JobId) -> usize {
+        self.shared.streams.listeners(id)
     }
 
     /// The job once its status is final; `None` for an unknown job. Waits without bound.

@@ -19,9 +19,10 @@ use crate::files::FileError;
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chunk::Chunk;
-use crate::speech::engine::{Engine, Lease, LeaseError, OnProgress};
+use crate::speech::engine::{Engine, Lease, LeaseError, OnBlock, OnProgress};
 use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
+use crate::speech::stream::{Ending, Live};
 use crate::speech::{self, Cancel, SpeechRequest};
 
 /// How long an idle worker trusts its wake-up: another process may have queued a job, and a retry may be due.
@@ -205,6 +206,7 @@ impl Worker {
                     stop: stop.clone(),
                     give_up: CancellationToken::new(),
                     progress: Arc::new(Progress::starting_at(claimed.progress)),
+                    live: self.shared.streams.of(claim.id),
                 };
                 tokio::spawn(job.run(claimed.request)).await.unwrap_or_else(|crash| Err(crash.into()))
             }
@@ -230,14 +232,18 @@ impl Worker {
         retries: u32,
         spoken: &Result<Spoken, Stopped>,
     ) -> Result<(), StoreError> {
-        let Shared { store, outputs, wakeups, settings } = &*self.shared;
+        let Shared { store, outputs, wakeups, streams, settings } = &*self.shared;
         let id = claim.id;
+        let mut ending = Some(Ending::Broken);
         let mine = match spoken {
             Ok(Spoken { output, encode_ms }) => {
                 let mine = store.finish(claim, output, *encode_ms, now_ms()).await?;
                 if mine {
                     tracing::info!(job = %id, bytes = output.bytes, audio_ms = output.duration_ms, "job completed");
-                    self.forget_chunks(claim).await;
+                    ending = Some(Ending::Completed);
+                    if streams.end(id, ending) {
+                        self.forget_chunks(claim).await;
+                    }
                 }
                 mine
             }
@@ -246,6 +252,7 @@ impl Worker {
                 let mine = store.give_way(claim).await?;
                 if mine {
                     tracing::info!(job = %id, "job gives way to a more urgent one");
+                    ending = None;
                 }
                 mine
             }
@@ -254,6 +261,7 @@ impl Worker {
                 let mine = store.requeue(claim).await?;
                 if mine {
                     tracing::info!(job = %id, "job interrupted and put back");
+                    ending = None;
                 }
                 mine
             }
@@ -262,7 +270,11 @@ impl Worker {
                 let due_at = now_ms() + millis(pause).cast_signed();
                 let why = format!("{}; it is tried again", with_causes(error));
                 tracing::warn!(job = %id, error = with_causes(error), retry_in = ?pause, "job will be tried again");
-                store.retry(claim, due_at, &why).await?
+                let mine = store.retry(claim, due_at, &why).await?;
+                if mine {
+                    ending = None;
+                }
+                mine
             }
             Err(error) => {
                 let message = with_causes(error);
@@ -278,6 +290,7 @@ impl Worker {
             tracing::info!(job = %id, "job was cancelled");
             outputs.forget(id).await;
         }
+        streams.end(id, ending);
         wakeups.job_ended();
         Ok(())
     }
@@ -334,6 +347,8 @@ struct Speaking {
     /// `cancel` for async code: nobody waits for a token, or for a model that is being loaded.
     give_up: CancellationToken,
     progress: Arc<Progress>,
+    /// What listeners follow.
+    live: Arc<Live>,
 }
 
 impl Speaking {
@@ -388,6 +403,7 @@ impl Speaking {
         let info = Arc::clone(self.lease.info());
         let chunks = self.plan(request, &info).await?;
         let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
+        self.live.begin(info.sample_rate, chunks.iter().map(|chunk| chunk.pause).collect());
         let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
         let percent_per_character = SPOKEN / characters.max(1) as f32;
         let mut before = 0.0;
@@ -407,6 +423,7 @@ impl Speaking {
                 let on_progress: OnProgress = Arc::new(move |share| progress.raise(before + share * length));
                 self.speak_chunk(request, &info, position, chunk, on_progress).await?;
             }
+            self.live.keep();
             before += length;
             self.progress.raise(before);
         }
@@ -459,7 +476,11 @@ impl Speaking {
             seed: request.seed.wrapping_add(position.into()),
         };
         let begun = Instant::now();
-        let speaking = self.lease.speak(order, self.cancel.clone(), on_progress);
+        let live = Arc::clone(&self.live);
+        let listener: OnBlock = Arc::new(move |block| live.hear(block));
+        // Whole is a little less work, and a little better: see docs/PERFORMANCE.md.
+        let listener = (self.shared.streams.listeners(self.claim.id) > 0).then_some(listener);
+        let speaking = self.lease.speak_to(listener, order, self.cancel.clone(), on_progress);
         let samples = match self.give_up.run_until_cancelled(speaking).await {
             Some(spoken) => spoken.map_err(Stopped::Model)?,
             None => return Err(Stopped::Model(ModelError::Cancelled)),

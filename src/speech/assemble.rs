@@ -37,6 +37,11 @@ pub enum ChunkError {
     Wav(#[from] WavError),
 }
 
+/// How a request wants its chunks joined.
+pub(super) fn stitching(request: &SpeechRequest, model_rate: u32) -> Stitching {
+    Stitching { speed: request.speed, ..Stitching::new(model_rate, request.sample_rate) }
+}
+
 /// Joins `chunks` into `out` as the request wants it and returns the milliseconds of audio. Blocks; asks `cancel` between
 /// chunks. On an error `out` holds nothing of use.
 pub fn assemble(
@@ -51,7 +56,7 @@ pub fn assemble(
         AudioFormat::Flac => Format::Flac,
     };
     let mut encoder = Encoder::new(out, format, request.sample_rate).map_err(StitchError::Encode)?;
-    let stitching = Stitching { speed: request.speed, ..Stitching::new(model_rate, request.sample_rate) };
+    let stitching = stitching(request, model_rate);
     let read = chunks.iter().map(|chunk| {
         if cancel.is_cancelled() {
             return Err(ChunkError::Cancelled);

@@ -14,6 +14,7 @@ pub mod model;
 pub mod normalize;
 pub mod request;
 pub mod stitch;
+pub mod stream;
 pub mod tone;
 
 use std::sync::Arc;

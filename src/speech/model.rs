@@ -23,6 +23,21 @@ pub trait SpeechModel: Send {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError>;
+
+    /// [`Self::speak`] for somebody who listens: `emit` gets the samples as they come, and all of them are what is returned.
+    /// A model that cannot do that hands out the whole at its end. The take may differ from the one that `speak` gives, as
+    /// a block is fixed before what follows is known; it is as repeatable.
+    fn speak_in_blocks(
+        &mut self,
+        chunk: &ChunkRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(f32),
+        emit: &mut dyn FnMut(&[f32]),
+    ) -> Result<Vec<f32>, ModelError> {
+        let samples = self.speak(chunk, cancel, progress)?;
+        emit(&samples);
+        Ok(samples)
+    }
 }
 
 /// One chunk as the model gets it: normalised text of at most [`ModelInfo::max_chunk_chars`] characters.

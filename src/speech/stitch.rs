@@ -5,6 +5,7 @@
 //! in [`Pauses`] and not that plus an accident. Edges are faded: a chunk may begin anywhere in a wave.
 
 use std::io::{Seek, Write};
+use std::ops::Range;
 use std::time::Duration;
 
 use waveform::encode::{EncodeError, Encoder};
@@ -54,6 +55,13 @@ pub struct Trim {
     pub keep_after: Duration,
 }
 
+impl Trim {
+    /// Keeps nothing behind the last sound.
+    pub(super) fn without_tail(self) -> Self {
+        Self { keep_after: Duration::ZERO, ..self }
+    }
+}
+
 impl Default for Trim {
     fn default() -> Self {
         let ms = Duration::from_millis;
@@ -79,6 +87,29 @@ impl Stitching {
     /// The defaults, at the model's own tempo.
     pub fn new(model_rate: u32, output_rate: u32) -> Self {
         Self { model_rate, output_rate, speed: 1.0, pauses: Pauses::default(), trim: Some(Trim::default()) }
+    }
+
+    /// Samples of silence behind a chunk, at the model's rate.
+    pub(super) fn pause(&self, boundary: Boundary) -> usize {
+        length(self.pauses.after(boundary).div_f32(self.speed), self.model_rate)
+    }
+
+    /// What of a chunk, or of its beginning, is kept; all of it where all is silence: what a model made of a row of dots is
+    /// at least its length.
+    pub(super) fn kept(&self, samples: &[f32]) -> Range<usize> {
+        let Some(trim) = self.trim else { return 0..samples.len() };
+        let threshold = peak(samples) * from_decibels(-trim.below_peak_decibels);
+        let span = sounding_span(samples, self.model_rate, threshold);
+        if span.is_empty() {
+            return 0..samples.len();
+        }
+        let start = span.start.saturating_sub(length(trim.keep_before, self.model_rate));
+        start..samples.len().min(span.end + length(trim.keep_after, self.model_rate))
+    }
+
+    /// Samples over which a chunk's edges are faded, at the model's rate.
+    pub(super) fn edge(&self) -> usize {
+        length(EDGE_FADE, self.model_rate)
     }
 }
 
@@ -111,8 +142,7 @@ pub fn stitch<W: Write + Seek, E: std::error::Error + 'static>(
     for chunk in chunks {
         let (samples, boundary) = chunk.map_err(StitchError::Chunk)?;
         let mut samples = finished(&samples, stitching);
-        let pause = stitching.pauses.after(boundary).div_f32(stitching.speed);
-        samples.resize(samples.len() + length(pause, stitching.model_rate), 0.0);
+        samples.resize(samples.len() + stitching.pause(boundary), 0.0);
         resampler.process(&samples, &mut resampled);
         encoder.write(&resampled)?;
         resampled.clear();
@@ -123,10 +153,8 @@ pub fn stitch<W: Write + Seek, E: std::error::Error + 'static>(
 }
 
 /// One chunk at its tempo, without excess silence, with soft edges and no more than full scale.
-fn finished(samples: &[f32], stitching: &Stitching) -> Vec<f32> {
-    let rate = stitching.model_rate;
-    let kept = stitching.trim.map_or(samples, |trim| trimmed(samples, rate, trim));
-    let mut samples = stretch(kept, rate, stitching.speed);
+pub(super) fn finished(samples: &[f32], stitching: &Stitching) -> Vec<f32> {
+    let mut samples = stretch(&samples[stitching.kept(samples)], stitching.model_rate, stitching.speed);
     let loudest = peak(&samples);
     if loudest > PEAK_LIMIT {
         let gain = PEAK_TARGET / loudest;
@@ -134,21 +162,9 @@ fn finished(samples: &[f32], stitching: &Stitching) -> Vec<f32> {
             *sample *= gain;
         }
     }
-    fade::fade_in(&mut samples, length(EDGE_FADE, rate));
-    fade::fade_out(&mut samples, length(EDGE_FADE, rate));
+    fade::fade_in(&mut samples, stitching.edge());
+    fade::fade_out(&mut samples, stitching.edge());
     samples
-}
-
-/// All of it where all is silence: what a model made of a row of dots is at least its length.
-fn trimmed(samples: &[f32], rate: u32, trim: Trim) -> &[f32] {
-    let threshold = peak(samples) * from_decibels(-trim.below_peak_decibels);
-    let span = sounding_span(samples, rate, threshold);
-    if span.is_empty() {
-        return samples;
-    }
-    let start = span.start.saturating_sub(length(trim.keep_before, rate));
-    let end = samples.len().min(span.end + length(trim.keep_after, rate));
-    &samples[start..end]
 }
 
 fn length(duration: Duration, rate: u32) -> usize {

@@ -154,6 +154,16 @@ impl SpeechModel for Tone {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError> {
+        self.speak_in_blocks(chunk, cancel, progress, &mut |_block| {})
+    }
+
+    fn speak_in_blocks(
+        &mut self,
+        chunk: &ChunkRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(f32),
+        emit: &mut dyn FnMut(&[f32]),
+    ) -> Result<Vec<f32>, ModelError> {
         let pitch = self.pitch(&chunk.voice)?;
         let tokens = chunk.text.trim().chars().count() * TOKENS_PER_CHAR;
         if tokens == 0 {
@@ -181,6 +191,7 @@ impl SpeechModel for Tone {
                 samples.push(LEVEL * (TAU * phase).sin());
                 phase = (phase + step).fract();
             }
+            emit(&samples[token * SAMPLES_PER_TOKEN..]);
             progress((token + 1) as f32 / tokens as f32);
         }
         Ok(samples)

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::device::Choice;
 use crate::noise::{Noise as _, Seeded};
 use crate::pipeline::LoadError;
-use crate::s3gen::{Reference, S3Gen};
+use crate::s3gen::{Cut, Reference, S3Gen};
 use crate::t3::{Speaker, T3, T3Error, sampling};
 use crate::variant::{MEL_BINS, ModelConfig};
 use crate::weights::Weights;
@@ -51,8 +51,10 @@ pub struct Report {
     pub prefill: Prefill,
     pub step: StepReport,
     pub utterances: Vec<UtteranceReport>,
-    /// Time until the first sample of the shortest utterance: all its stages, since nothing is streamed within a chunk yet.
+    /// Time until the first sample of the shortest utterance: until its first block, where it can be spoken in blocks.
     pub first_audio_s: f64,
+    /// The shortest utterance in blocks; nothing where this model speaks only whole on this device.
+    pub blocks: Option<BlocksReport>,
     /// Largest resident size of the process, where the system tells.
     pub peak_memory_mb: Option<f64>,
 }
@@ -129,6 +131,9 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         }
         utterances.extend(best);
     }
+    let whole_s = utterances.iter().map(|u| u.total_s).fold(f64::INFINITY, f64::min);
+    progress("the shortest in blocks");
+    let blocks = bench.blocks(options)?;
     Ok(Report {
         model: name,
         weights,
@@ -137,10 +142,22 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         load_s,
         prefill: Prefill { positions, best_s: prefill.as_secs_f64() },
         step: StepReport { context: positions, best_s: best, median_s: median, tokens_per_s: 1.0 / median },
-        first_audio_s: utterances.iter().map(|u| u.total_s).fold(f64::INFINITY, f64::min),
+        first_audio_s: blocks.as_ref().map_or(whole_s, |blocks| blocks.first_audio_s),
+        blocks,
         utterances,
         peak_memory_mb: peak_memory_mb(),
     })
+}
+
+/// One utterance in blocks.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlocksReport {
+    pub tokens: usize,
+    /// What is done once for a voice.
+    pub voice_s: f64,
+    pub first_audio_s: f64,
+    /// Until the last sample.
+    pub total_s: f64,
 }
 
 struct Bench {
@@ -230,9 +247,43 @@ impl Bench {
             .collect()
     }
 
-    fn utterance(&self, tokens: usize) -> Result<UtteranceReport, BenchError> {
-        let mut noise = Seeded::new(3);
+    /// The shortest utterance in blocks.
+    fn blocks(&self, options: &Options) -> Result<Option<BlocksReport>, BenchError> {
+        let Some(&tokens) = options.utterances.iter().min() else { return Ok(None) };
         let started = Instant::now();
+        let prepared = self.s3gen.prepare(&self.reference).map_err(BenchError::Device)?;
+        let Some(prepared) = prepared else { return Ok(None) };
+        let mut best = BlocksReport {
+            tokens,
+            voice_s: started.elapsed().as_secs_f64(),
+            first_audio_s: f64::INFINITY,
+            total_s: f64::INFINITY,
+        };
+        for _ in 0..=options.repetitions {
+            let started = Instant::now();
+            let mut blocks = self.s3gen.blocks(&prepared, Cut::default(), 3);
+            let mut first = None;
+            self.tokens(tokens, &mut Seeded::new(3), &mut |token| {
+                if blocks.push(token).map_err(BenchError::Device)?.is_some() {
+                    first.get_or_insert_with(|| started.elapsed().as_secs_f64());
+                }
+                Ok(())
+            })?;
+            blocks.finish().map_err(BenchError::Device)?;
+            let total = started.elapsed().as_secs_f64();
+            best.first_audio_s = best.first_audio_s.min(first.unwrap_or(total));
+            best.total_s = best.total_s.min(total);
+        }
+        Ok(Some(best))
+    }
+
+    /// Speaks as many tokens, and gives each to `hear`.
+    fn tokens(
+        &self,
+        tokens: usize,
+        noise: &mut Seeded,
+        hear: &mut dyn FnMut(u32) -> Result<(), BenchError>,
+    ) -> Result<Vec<u32>, BenchError> {
         let text = some_tokens(24, self.config.t3.text_vocab);
         let sampling = &self.config.sampling;
         let prefix = self.t3.prefix(&text, &self.speaker, sampling)?;
@@ -242,11 +293,20 @@ impl Bench {
         let mut spoken = Vec::with_capacity(tokens);
         while spoken.len() < tokens {
             sampling::guide(&mut logits, self.config.t3.speech_vocab, sampling.cfg_weight);
-            let token = sampling::sample(logits, &spoken, sampling, &mut noise).unwrap_or(0);
+            let token = sampling::sample(logits, &spoken, sampling, noise).unwrap_or(0);
             // A fixed count is measured, so control tokens are replaced instead of obeyed.
-            spoken.push(token % self.config.s3gen.vocab as u32);
-            logits = crate::t3::read(self.t3.step(spoken[spoken.len() - 1], &mut cache))?;
+            let token = token % self.config.s3gen.vocab as u32;
+            spoken.push(token);
+            hear(token)?;
+            logits = crate::t3::read(self.t3.step(token, &mut cache))?;
         }
+        Ok(spoken)
+    }
+
+    fn utterance(&self, tokens: usize) -> Result<UtteranceReport, BenchError> {
+        let mut noise = Seeded::new(3);
+        let started = Instant::now();
+        let spoken = self.tokens(tokens, &mut noise, &mut |_token| Ok(()))?;
         let t3_done = Instant::now();
         let mel = self.s3gen.mel(&spoken, &self.reference, &mut noise);
         sync(&self.device);

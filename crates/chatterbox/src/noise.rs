@@ -3,9 +3,12 @@
 
 use std::collections::HashMap;
 use std::f32::consts::PI;
+use std::ops::Range;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
+
+use crate::variant::{MEL_BINS, MEL_HOP};
 
 /// The draws of one utterance, in any order: each has a name of its own, so a replay cannot mix them up.
 pub trait Noise {
@@ -21,7 +24,7 @@ pub trait Noise {
 }
 
 /// Draws from one seed: the same seed gives the same speech on every machine, up to rounding of the networks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Seeded(ChaCha12Rng);
 
 impl Seeded {
@@ -32,16 +35,7 @@ impl Seeded {
 
 impl Noise for Seeded {
     fn normal(&mut self, _: &'static str, count: usize) -> Vec<f32> {
-        let mut values = Vec::with_capacity(count + 1);
-        while values.len() < count {
-            // Box–Muller: two independent normals from two uniforms. 1 − u keeps the logarithm finite.
-            let radius = (-2.0 * (1.0 - self.0.random::<f32>()).ln()).sqrt();
-            let angle = 2.0 * PI * self.0.random::<f32>();
-            values.push(radius * angle.cos());
-            values.push(radius * angle.sin());
-        }
-        values.truncate(count);
-        values
+        normals(&mut self.0, count)
     }
 
     fn phases(&mut self, _: &'static str, count: usize) -> Vec<f32> {
@@ -61,6 +55,108 @@ impl Noise for Seeded {
             }
         }
         last
+    }
+}
+
+fn normals(generator: &mut ChaCha12Rng, count: usize) -> Vec<f32> {
+    let mut values = Vec::with_capacity(count + 1);
+    while values.len() < count {
+        // Box–Muller: two independent normals from two uniforms. 1 − u keeps the logarithm finite.
+        let radius = (-2.0 * (1.0 - generator.random::<f32>()).ln()).sqrt();
+        let angle = 2.0 * PI * generator.random::<f32>();
+        values.push(radius * angle.cos());
+        values.push(radius * angle.sin());
+    }
+    values.truncate(count);
+    values
+}
+
+/// Noise by place: whoever asks for a frame again gets the same numbers, so speech may be made in blocks that look at the
+/// same frames twice. As a [`Noise`] it serves a whole utterance with the numbers of its blocks.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    seed: u64,
+    harmonics: usize,
+    picks: Seeded,
+}
+
+impl Placed {
+    /// `harmonics`: of the vocoder's source, the fundamental included.
+    pub fn new(seed: u64, harmonics: usize) -> Self {
+        Self { seed, harmonics, picks: Seeded::new(seed) }
+    }
+
+    /// The mel noise of frames of the prompt (`[frames, 80]`, row-major), counted from its first.
+    pub fn prompt_mel(&self, frames: Range<usize>) -> Vec<f32> {
+        self.at(Stream::PromptMel, frames.start * MEL_BINS, frames.len() * MEL_BINS)
+    }
+
+    /// The mel noise of frames of the new tokens, counted from their first.
+    pub fn mel(&self, frames: Range<usize>) -> Vec<f32> {
+        self.at(Stream::Mel, frames.start * MEL_BINS, frames.len() * MEL_BINS)
+    }
+
+    /// The source's noise for one harmonic: 480 numbers a frame.
+    pub fn sine(&self, harmonic: usize, frames: Range<usize>) -> Vec<f32> {
+        self.at(Stream::Sine(harmonic), frames.start * MEL_HOP, frames.len() * MEL_HOP)
+    }
+
+    /// The phase in −π..π at which each harmonic begins.
+    pub fn sine_phases(&self) -> Vec<f32> {
+        let mut generator = self.stream(Stream::Phases);
+        (0..self.harmonics).map(|_| (generator.random::<f32>() * 2.0 - 1.0) * PI).collect()
+    }
+
+    /// An even number of normals from an even place on: a pair takes two words.
+    fn at(&self, stream: Stream, start: usize, count: usize) -> Vec<f32> {
+        let mut generator = self.stream(stream);
+        generator.set_word_pos(start as u128);
+        normals(&mut generator, count)
+    }
+
+    fn stream(&self, stream: Stream) -> ChaCha12Rng {
+        let mut generator = ChaCha12Rng::seed_from_u64(self.seed);
+        // 0 is what tokens are drawn from.
+        generator.set_stream(match stream {
+            Stream::PromptMel => 1,
+            Stream::Mel => 2,
+            Stream::Phases => 3,
+            Stream::Sine(harmonic) => 4 + harmonic as u64,
+        });
+        generator
+    }
+}
+
+/// What a number is for.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    PromptMel,
+    Mel,
+    Phases,
+    Sine(usize),
+}
+
+impl Noise for Placed {
+    fn normal(&mut self, name: &'static str, count: usize) -> Vec<f32> {
+        match name {
+            "sine_noise" => {
+                let frames = count / (self.harmonics * MEL_HOP);
+                (0..self.harmonics).flat_map(|harmonic| self.sine(harmonic, 0..frames)).collect()
+            }
+            name => {
+                let frames = count / MEL_BINS;
+                let rows = if name == "z" { self.prompt_mel(0..frames) } else { self.mel(0..frames) };
+                (0..count).map(|i| rows[i % frames * MEL_BINS + i / frames]).collect()
+            }
+        }
+    }
+
+    fn phases(&mut self, _: &'static str, _: usize) -> Vec<f32> {
+        self.sine_phases()
+    }
+
+    fn pick(&mut self, probabilities: &[f32]) -> usize {
+        self.picks.pick(probabilities)
     }
 }
 
@@ -118,6 +214,17 @@ mod tests {
         let variance = values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32;
         assert!(mean.abs() < 0.02, "mean {mean}");
         assert!((variance - 1.0).abs() < 0.02, "variance {variance}");
+    }
+
+    #[test]
+    fn placed_noise_is_the_same_however_it_is_cut() {
+        let noise = Placed::new(5, 9);
+        let cut = [noise.mel(3..4), noise.mel(4..9)].concat();
+        assert_eq!(noise.mel(3..9), cut);
+        assert_ne!(noise.mel(3..9), noise.prompt_mel(3..9));
+        assert_eq!(noise.sine(8, 2..5)[480..], noise.sine(8, 3..5));
+        let whole = Placed::new(5, 9).normal("noised", 80 * 10);
+        assert_eq!(whole[7 * 10 + 3], noise.mel(3..4)[7], "bin 7 of frame 3");
     }
 
     #[test]

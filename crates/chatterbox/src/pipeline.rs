@@ -1,5 +1,7 @@
 //! The whole chain: text → token ids → T3 → speech tokens → S3Gen → mel → HiFT → samples.
 
+mod blocks;
+
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -158,7 +160,7 @@ impl Chatterbox {
             sampling,
             token_bound(sampling, characters),
             noise,
-            &mut |count| observe(Step::Token { count, expected: expected.max(count) }),
+            &mut |tokens| observe(token_step(tokens.len(), expected)),
         )?;
         if !decoded.stopped {
             tracing::warn!(characters, tokens = decoded.tokens.len(), "the model did not stop by itself");
@@ -215,6 +217,11 @@ fn untrimmed(config: &ModelConfig, tokens: usize) -> usize {
         0 => usize::MAX,
         trimmed => tokens.saturating_sub(trimmed).max(1) * FRAMES_PER_TOKEN * MEL_HOP,
     }
+}
+
+/// No more is expected than has been spoken already.
+fn token_step(count: usize, expected: usize) -> Step {
+    Step::Token { count, expected: expected.max(count) }
 }
 
 /// Tokens that this many characters of English usually take: about 14 characters a second, 25 tokens a second.

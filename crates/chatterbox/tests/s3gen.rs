@@ -129,7 +129,7 @@ fn the_phase_of_the_source_does_not_drift_in_ten_seconds() {
     let (sampled, last) = (case.floats("sine_every_97th"), case.floats("sine_last_480"));
     for harmonic in 0..9 {
         let phase = if harmonic == 0 { 0.0 } else { phases[harmonic] };
-        let mut sines = source.sines(&pitch, harmonic + 1, phase);
+        let mut sines = source.sines(&pitch, harmonic + 1, phase, &mut 0.0);
         for (i, sine) in sines.iter_mut().enumerate() {
             if pitch[i / 480] <= 10.0 {
                 *sine = 0.0;

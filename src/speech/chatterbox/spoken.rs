@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use chatterbox::device::{Choice, Reclaim};
 use chatterbox::noise::Seeded;
 use chatterbox::pipeline::{Chatterbox, SpeakError, Step};
+use chatterbox::s3gen::Prepared;
 use chatterbox::t3::T3Error;
 use chatterbox::text::Language;
 use chatterbox::variant::{Order, SamplingConfig};
@@ -21,6 +22,8 @@ pub(super) struct Spoken {
     voices: Vec<(String, Voice)>,
     /// Makes voices of the library's clips, where the checkpoint can.
     cloner: Option<Cloner>,
+    /// What speaking in blocks needs of the voice that it was last done with; some hundred megabytes for a cloned one.
+    prepared: Option<Prepared>,
     loaded: Loaded,
     /// Last: it frees what the fields above leave on the device.
     _reclaim: Reclaim,
@@ -37,7 +40,8 @@ impl Spoken {
     ) -> Result<Self, ModelError> {
         let loaded =
             Loaded { device: choice.name.clone(), device_reason: choice.reason.clone(), resident_bytes };
-        let mut spoken = Self { model, voices, cloner, loaded, _reclaim: Reclaim::on(choice) };
+        let mut spoken =
+            Self { model, voices, cloner, prepared: None, loaded, _reclaim: Reclaim::on(choice) };
         if choice.is_gpu {
             spoken.warm_up()?;
         }
@@ -71,6 +75,29 @@ impl SpeechModel for Spoken {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError> {
+        self.say(chunk, cancel, progress, None)
+    }
+
+    fn speak_in_blocks(
+        &mut self,
+        chunk: &ChunkRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(f32),
+        emit: &mut dyn FnMut(&[f32]),
+    ) -> Result<Vec<f32>, ModelError> {
+        self.say(chunk, cancel, progress, Some(emit))
+    }
+}
+
+impl Spoken {
+    /// Whole, or in blocks for a listener.
+    fn say(
+        &mut self,
+        chunk: &ChunkRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(f32),
+        listener: Option<&mut dyn FnMut(&[f32])>,
+    ) -> Result<Vec<f32>, ModelError> {
         let own = self.voices.iter().find(|(id, _)| *id == chunk.voice);
         let voice = match (own, &mut self.cloner) {
             (Some((_, voice)), _) => voice,
@@ -80,7 +107,11 @@ impl SpeechModel for Spoken {
         let text = without_unknown_tags(&chunk.text, &self.model.tags());
         if !text.chars().any(char::is_alphanumeric) {
             // Bare punctuation ("…", "* * *"): a short silence, since a model would babble.
-            return Ok(vec![0.0; chatterbox::variant::SAMPLE_RATE as usize / 5]);
+            let silence = vec![0.0; chatterbox::variant::SAMPLE_RATE as usize / 5];
+            if let Some(emit) = listener {
+                emit(&silence);
+            }
+            return Ok(silence);
         }
         let mut sampling = self.model.config().sampling.clone();
         sampling.exaggeration = voice.speaker.emotion.unwrap_or(sampling.exaggeration);
@@ -90,21 +121,51 @@ impl SpeechModel for Spoken {
             progress(share_done(step));
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let spoken = self
-            .model
-            .speak(&text, language, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
-            .map_err(|error| match error {
-                SpeakError::Cancelled => ModelError::Cancelled,
-                SpeakError::NothingToSay => ModelError::NothingToSpeak,
-                SpeakError::T3(T3Error::Device(cause)) | SpeakError::Device(cause) => {
-                    ModelError::Device(cause)
+        let prepared = match &listener {
+            Some(_) => prepared(&self.model, voice, &mut self.prepared).map_err(from_speaking)?,
+            None => None,
+        };
+        let spoken = match (listener, prepared) {
+            (Some(emit), Some(prepared)) => {
+                let voice = (voice, prepared);
+                self.model.speak_in_blocks(&text, language, voice, &sampling, chunk.seed, &mut observe, emit)
+            }
+            (listener, _) => {
+                let mut noise = Seeded::new(chunk.seed);
+                let spoken = self.model.speak(&text, language, voice, &sampling, &mut noise, &mut observe);
+                if let (Some(emit), Ok(spoken)) = (listener, &spoken) {
+                    emit(&spoken.samples);
                 }
-                error @ (SpeakError::T3(_) | SpeakError::Text(_) | SpeakError::NothingSaid) => {
-                    ModelError::Refused(error.to_string())
-                }
-            })?;
+                spoken
+            }
+        }
+        .map_err(from_speaking)?;
         progress(1.0);
         Ok(spoken.samples)
+    }
+}
+
+/// What is kept if it is this voice's, else made anew. `None` where the model speaks only whole.
+fn prepared<'a>(
+    model: &Chatterbox,
+    voice: &Voice,
+    kept: &'a mut Option<Prepared>,
+) -> Result<Option<&'a Prepared>, SpeakError> {
+    if !kept.as_ref().is_some_and(|kept| kept.is_of(&voice.reference)) {
+        *kept = None;
+        *kept = model.prepare(voice)?;
+    }
+    Ok(kept.as_ref())
+}
+
+fn from_speaking(error: SpeakError) -> ModelError {
+    match error {
+        SpeakError::Cancelled => ModelError::Cancelled,
+        SpeakError::NothingToSay => ModelError::NothingToSpeak,
+        SpeakError::T3(T3Error::Device(cause)) | SpeakError::Device(cause) => ModelError::Device(cause),
+        error @ (SpeakError::T3(_) | SpeakError::Text(_) | SpeakError::NothingSaid) => {
+            ModelError::Refused(error.to_string())
+        }
     }
 }
 

@@ -31,6 +31,9 @@ const UNLOAD_PATIENCE: Duration = Duration::from_secs(1);
 /// Told the finished share of a chunk, 0..1, at every token, from the models' thread.
 pub type OnProgress = Arc<dyn Fn(f32) + Send + Sync>;
 
+/// Given the samples of a chunk as they come, from the models' thread.
+pub type OnBlock = Arc<dyn Fn(&[f32]) + Send + Sync>;
+
 /// What may stay in memory, and for how long; `model` in config.yaml.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EngineSettings {
@@ -214,11 +217,22 @@ impl Lease {
         cancel: Cancel,
         progress: OnProgress,
     ) -> Result<Vec<f32>, ModelError> {
+        self.speak_to(None, chunk, cancel, progress).await
+    }
+
+    /// [`Self::speak`], in blocks for `listener` if there is one.
+    pub async fn speak_to(
+        &self,
+        listener: Option<OnBlock>,
+        chunk: ChunkRequest,
+        cancel: Cancel,
+        progress: OnProgress,
+    ) -> Result<Vec<f32>, ModelError> {
         let stopped = || ModelError::NotLoaded("the engine has stopped".to_owned());
         let (reply, answer) = oneshot::channel();
         let model = self.info.name.clone();
         let (chunk, span) = (Box::new(chunk), tracing::Span::current());
-        if !self.engine.thread.order(Order::Speak { model, chunk, cancel, progress, reply, span }) {
+        if !self.engine.thread.order(Order::Speak { model, chunk, cancel, progress, listener, reply, span }) {
             return Err(stopped());
         }
         answer.await.unwrap_or_else(|_dropped| Err(stopped()))

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::plan::{Plan, Resident, plan};
 use super::state::{ModelState, States};
-use super::{EngineSettings, LeaseError, OnProgress, Unloading, memory};
+use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading, memory};
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
 use crate::speech::model::{ChunkRequest, ModelError, SpeechModel};
@@ -135,13 +135,14 @@ impl Residents {
         }
     }
 
-    /// Speaks one chunk. A model that a crash has taken away is loaded afresh.
+    /// Speaks one chunk, in blocks for a listener. A model that a crash has taken away is loaded afresh.
     pub(super) fn speak(
         &mut self,
         name: &str,
         chunk: &ChunkRequest,
         cancel: &Cancel,
         progress: &OnProgress,
+        listener: Option<&OnBlock>,
     ) -> Result<Vec<f32>, ModelError> {
         let stop = self.stop.clone();
         if stop.is_cancelled() {
@@ -159,12 +160,18 @@ impl Residents {
             return Err(ModelError::NotLoaded("it was unloaded".to_owned()));
         };
         let spoken = catch_unwind(AssertUnwindSafe(|| {
-            held.model.speak(chunk, cancel, &mut |share| {
+            let mut on_token = |share| {
                 if stop.is_cancelled() {
                     cancel.cancel();
                 }
                 progress(share);
-            })
+            };
+            match listener {
+                None => held.model.speak(chunk, cancel, &mut on_token),
+                Some(hear) => {
+                    held.model.speak_in_blocks(chunk, cancel, &mut on_token, &mut |block| hear(block))
+                }
+            }
         }));
         held.used_at = Instant::now();
         spoken.unwrap_or_else(|panic| {

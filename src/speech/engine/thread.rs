@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::residents::{Missing, Residents};
 use super::state::{ModelState, States};
-use super::{EngineSettings, LeaseError, OnProgress, Unloading};
+use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading};
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
 use crate::speech::model::{ChunkRequest, ModelError};
@@ -28,6 +28,7 @@ pub(super) enum Order {
         chunk: Box<ChunkRequest>,
         cancel: Cancel,
         progress: OnProgress,
+        listener: Option<OnBlock>,
         reply: oneshot::Sender<Result<Vec<f32>, ModelError>>,
         span: tracing::Span,
     },
@@ -117,10 +118,10 @@ impl Thread {
                     self.fulfil(wish);
                 }
             }
-            Order::Speak { model, chunk, cancel, progress, reply, span } => {
+            Order::Speak { model, chunk, cancel, progress, listener, reply, span } => {
                 if !reply.is_closed() {
                     let _entered = span.entered();
-                    let answer = self.residents.speak(&model, &chunk, &cancel, &progress);
+                    let answer = self.residents.speak(&model, &chunk, &cancel, &progress, listener.as_ref());
                     // A receiver that is gone needs no answer, here and below.
                     let _ = reply.send(answer);
                 }

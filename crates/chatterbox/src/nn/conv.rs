@@ -169,6 +169,11 @@ impl Conv1d {
         Self { dilation, ..self }
     }
 
+    /// Rows of zeros before the signal.
+    pub(super) fn lead(&self) -> usize {
+        self.padding.before_and_after().0
+    }
+
     /// # Shapes
     /// `[batch, time, in]` → `[batch, (time + padding − dilation·(kernel − 1) − 1) / stride + 1, out]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {

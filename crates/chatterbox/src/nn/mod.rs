@@ -7,6 +7,7 @@ mod batch_norm;
 mod conv;
 mod host;
 mod kernels;
+pub mod past;
 
 pub use batch_norm::{BatchNorm, ScaleShift};
 pub use conv::{Before, Conv1d, ConvTranspose1d, Padding, Snake};
@@ -221,7 +222,7 @@ pub fn attention(joined: &Tensor<3>, heads: usize, mask: Option<&Tensor<4>>) -> 
         let device = joined.device();
         let mut y = Vec::with_capacity(batch * positions * inner);
         for x in values.storage::<f32>().chunks_exact(positions * triple) {
-            y.extend(attend(Sequence { joined: x, positions, heads, width }, None));
+            y.extend(attend(Sequence { joined: x, positions, heads, width }, &[], None));
         }
         return kernels::host_tensor(y, [batch, positions, inner], &device);
     }
@@ -266,10 +267,11 @@ pub fn attention_by_distance(
     let sequence = Sequence { joined: values.storage(), positions, heads, width: inner / heads };
     let distances = Distances {
         table: table.storage(),
+        largest: positions - 1,
         content_bias: content_bias.storage(),
         position_bias: position_bias.storage(),
     };
-    let y = attend(sequence, Some(distances));
+    let y = attend(sequence, &[], Some(distances));
     Ok(kernels::host_tensor(y, [1, positions, inner], &joined.device()))
 }
 

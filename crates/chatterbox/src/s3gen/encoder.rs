@@ -1,8 +1,9 @@
 //! The upsampling conformer: token embeddings in, two frames a token out. Attention is bidirectional throughout.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::rel_attention::{RelativeAttention, position_table};
+use super::rel_attention::{Distances, RelativeAttention, position_table};
+use crate::nn::past::Recall;
 use crate::nn::{Before, Conv1d, LayerNorm, Linear, Padding, silu};
 use crate::variant::EncoderConfig;
 use crate::weights::{Scope, WeightError};
@@ -25,6 +26,7 @@ pub struct Encoder {
     up_embed: InputLayer,
     up_layers: Vec<ConformerLayer>,
     norm: LayerNorm,
+    ahead: usize,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Encoder {
             up_embed: InputLayer::load(&scope.at("up_embed.out"), width)?,
             up_layers: layers("up_encoders", config.up_blocks)?,
             norm: LayerNorm::load(&scope.at("after_norm"), width, EPSILON)?,
+            ahead,
         })
     }
 
@@ -85,7 +88,7 @@ impl Encoder {
         let positions = position_table(padded, width, &device);
         let mask = key_mask(length, padded, &device);
         for layer in &self.layers {
-            x = layer.forward(x, positions.clone(), mask.clone());
+            x = layer.forward(x, |x| layer.attention.forward(x, positions.clone(), mask.clone()));
         }
 
         let x = self.upsample.forward(nearest_upsampled(x));
@@ -93,10 +96,63 @@ impl Encoder {
         let positions = position_table(UPSAMPLING * padded, width, &device);
         let mask = key_mask(UPSAMPLING * length, UPSAMPLING * padded, &device);
         for layer in &self.up_layers {
-            x = layer.forward(x, positions.clone(), mask.clone());
+            x = layer.forward(x, |x| layer.attention.forward(x, positions.clone(), mask.clone()));
         }
         self.norm.forward(x)
     }
+}
+
+impl Encoder {
+    /// Encodes tokens behind those that `recall` remembers. The last `ahead` of `x` are only looked at: as many as the
+    /// look-ahead, or none where the speech ends.
+    ///
+    /// # Shapes
+    /// `[1, n + ahead, width]` → `[1, 2n, width]`
+    pub(super) fn forward_behind(
+        &self,
+        x: Tensor<3>,
+        ahead: usize,
+        tables: &Tables,
+        mut recall: Recall<'_>,
+    ) -> Tensor<3> {
+        let count = x.dims()[1] - ahead;
+        let x = self.embed.forward(x);
+        let heard = self.lookahead.forward(x.clone()).narrow(1, 0, count);
+        let mut x = x.narrow(1, 0, count) + recall.convolve(&self.lookback, Before::LeakyRelu(0.01), heard);
+        for (layer, table) in self.layers.iter().zip(&tables.tokens) {
+            x = layer.forward(x, |x| layer.attention.forward_behind(x, table, &mut recall));
+        }
+        recall.scale(UPSAMPLING);
+        let x = recall.convolve(&self.upsample, Before::Nothing, nearest_upsampled(x));
+        let mut x = self.up_embed.forward(x);
+        for (layer, table) in self.up_layers.iter().zip(&tables.frames) {
+            x = layer.forward(x, |x| layer.attention.forward_behind(x, table, &mut recall));
+        }
+        self.norm.forward(x)
+    }
+
+    /// Tables for sequences of up to `tokens` tokens, of which at most `stretch` are new at a time.
+    ///
+    /// # Errors
+    /// The device's, in its words.
+    pub(super) fn tables(&self, tokens: usize, stretch: usize, device: &Device) -> Result<Tables, String> {
+        let of = |layers: &[ConformerLayer], factor: usize| -> Result<Vec<Distances>, String> {
+            layers.iter().map(|l| l.attention.distances(factor * tokens, factor * stretch, device)).collect()
+        };
+        Ok(Tables { tokens: of(&self.layers, 1)?, frames: of(&self.up_layers, UPSAMPLING)? })
+    }
+
+    /// Tokens that are looked at behind the last one that is encoded.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
+    }
+}
+
+/// What each layer makes of the distances between tokens, or frames.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    tokens: Vec<Distances>,
+    frames: Vec<Distances>,
 }
 
 /// Every position twice: `[1, n, width]` → `[1, 2n, width]`.
@@ -106,7 +162,7 @@ fn nearest_upsampled(x: Tensor<3>) -> Tensor<3> {
 }
 
 /// `[1, 1, 1, padded]` to add to attention scores: 0 for real keys, a large negative number for padding. `None` without.
-pub(crate) fn key_mask(length: usize, padded: usize, device: &burn::tensor::Device) -> Option<Tensor<4>> {
+pub(crate) fn key_mask(length: usize, padded: usize, device: &Device) -> Option<Tensor<4>> {
     (length < padded).then(|| {
         let values: Vec<f32> = (0..padded).map(|i| if i < length { 0.0 } else { -1e9 }).collect();
         Tensor::from_data(TensorData::new(values, [1, 1, 1, padded]), device)
@@ -139,8 +195,8 @@ impl ConformerLayer {
         })
     }
 
-    fn forward(&self, x: Tensor<3>, positions: Tensor<3>, mask: Option<Tensor<4>>) -> Tensor<3> {
-        let x = x.clone() + self.attention.forward(self.norm_attention.forward(x), positions, mask);
+    fn forward(&self, x: Tensor<3>, attend: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+        let x = x.clone() + attend(self.norm_attention.forward(x));
         let hidden = self.feed_forward_in.forward(self.norm_feed_forward.forward(x.clone()));
         x + self.feed_forward_out.forward(silu(hidden))
     }

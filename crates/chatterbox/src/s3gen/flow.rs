@@ -3,12 +3,40 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Reference;
-use super::encoder::{Encoder, key_mask};
+use super::encoder::{Encoder, Tables, key_mask};
+use super::solver::solve_behind;
 use super::unet::UNet;
+use crate::nn::past::{Memory, Recall, can_remember};
 use crate::nn::{Embedding, Linear};
-use crate::noise::Noise;
+use crate::noise::{Noise, Placed};
 use crate::variant::{FRAMES_PER_TOKEN, MEL_BINS, S3GenConfig, Solver};
 use crate::weights::{Scope, WeightError};
+
+/// Frames of the speech so far, besides the prompt, that new ones attend to: 20 seconds, which hardly a sentence exceeds.
+/// Nano remembers 0.46 MB for each.
+const CONTEXT: usize = 1000;
+
+/// What the flow has seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FlowMemory {
+    encoder: Memory,
+    /// One for each step of the solver, which sees another signal in each.
+    steps: Vec<Memory>,
+    /// Tokens seen, those of the prompt included.
+    pub(super) tokens: usize,
+}
+
+impl FlowMemory {
+    /// From here on, clones share what is remembered by now.
+    pub(super) fn share(&mut self) {
+        self.encoder.share();
+        self.steps.iter_mut().for_each(Memory::share);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.encoder.bytes() + self.steps.iter().map(Memory::bytes).sum::<usize>()
+    }
+}
 
 /// Tokens to mel.
 #[derive(Debug)]
@@ -83,6 +111,66 @@ impl Flow {
         );
         let mask = key_mask(frames, padded, &self.device);
         self.solver.solve(self.steps, &self.estimator, rows(start), conditions, mask.as_ref())
+    }
+
+    /// Whether [`Self::extend`] works: on the CPU, and for meanflow's few steps, each of which has a memory of its own. Ten
+    /// guided ones would remember 5 MB for each frame.
+    pub(super) fn can_extend(&self) -> bool {
+        can_remember(&self.device) && matches!(self.solver, Solver::Meanflow)
+    }
+
+    pub(super) fn tables(&self, tokens: usize, stretch: usize) -> Result<Tables, String> {
+        self.encoder.tables(tokens, stretch, &self.device)
+    }
+
+    /// Tokens behind the last one whose frames can be made.
+    pub(super) fn ahead(&self) -> usize {
+        self.encoder.ahead()
+    }
+
+    /// The frames of `tokens`, which follow those of `memory`; the first `kept` of them join it. What lies behind the last
+    /// one is not known yet, unless `is_last`: so the last [`Self::ahead`] tokens give no frames.
+    ///
+    /// # Shapes
+    /// → `[1, 2·(tokens − ahead), 80]`
+    pub(super) fn extend(
+        &self,
+        memory: &mut FlowMemory,
+        tokens: &[u32],
+        (kept, is_last): (usize, bool),
+        reference: &Reference,
+        (tables, noise): (&Tables, &Placed),
+    ) -> Tensor<3> {
+        if memory.steps.is_empty() {
+            memory.steps.resize(self.steps, Memory::default());
+        }
+        let ahead = if is_last { 0 } else { self.ahead() };
+        let recall = Recall::new(&mut memory.encoder, kept, usize::MAX);
+        let encoded = self.encoder.forward_behind(self.tokens.forward(tokens), ahead, tables, recall);
+        let encoded = self.projection.forward(encoded);
+
+        let frames = encoded.dims()[1];
+        let first = FRAMES_PER_TOKEN * memory.tokens;
+        let rows = |values: Vec<f32>| {
+            Tensor::<3>::from_data(TensorData::new(values, [1, frames, MEL_BINS]), &self.device)
+        };
+        let prompted: Vec<f32> = reference.prompt_mel.iter().skip(first * MEL_BINS).copied().collect();
+        let prompted = prompted.into_iter().chain(std::iter::repeat(0.0)).take(frames * MEL_BINS).collect();
+        let speaker = self.speaker.forward(self.unit(&reference.speaker));
+        let conditions = Tensor::cat(vec![encoded, speaker.expand([1, frames, MEL_BINS]), rows(prompted)], 2);
+
+        let old = FRAMES_PER_TOKEN * reference.prompt_tokens.len();
+        let start = if self.noise_scale == 0.0 {
+            vec![0.0; frames * MEL_BINS]
+        } else {
+            let (from, to) = (first.max(old) - old, (first + frames).max(old) - old);
+            let mut start = noise.prompt_mel(first.min(old)..(first + frames).min(old));
+            start.extend(noise.mel(from..to));
+            start.iter().map(|value| value * self.noise_scale).collect()
+        };
+        memory.tokens += kept;
+        let reach = (FRAMES_PER_TOKEN * kept, CONTEXT);
+        solve_behind(self.steps, &self.estimator, rows(start), &conditions, &mut memory.steps, reach)
     }
 
     /// Where the solve starts, `[frames, 80]` row-major: noise. For meanflow the new tokens' share of it is drawn first and by

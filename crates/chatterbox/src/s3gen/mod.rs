@@ -1,5 +1,6 @@
 //! S3Gen: speech tokens to mel ([`flow`]) and mel to samples ([`hift`]), in the voice of a reference.
 
+mod blocks;
 pub mod encoder;
 pub mod flow;
 pub mod hift;
@@ -12,6 +13,7 @@ use burn::tensor::Tensor;
 use crate::noise::Noise;
 use crate::variant::{HiftConfig, S3GenConfig};
 use crate::weights::{Scope, WeightError};
+pub use blocks::{Blocks, Cut, Prepared};
 use flow::Flow;
 use hift::Hift;
 

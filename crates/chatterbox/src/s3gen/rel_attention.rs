@@ -3,7 +3,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
-use crate::nn::{Linear, attention_by_distance};
+use crate::nn::past::{ByDistance, Recall};
+use crate::nn::{Linear, attention_by_distance, read};
 use crate::weights::{Scope, WeightError};
 
 #[derive(Debug)]
@@ -47,6 +48,37 @@ impl RelativeAttention {
         self.out.forward(attended)
     }
 
+    /// The same for a stretch behind others, with a table of [`Self::distances`].
+    pub(super) fn forward_behind(
+        &self,
+        x: Tensor<3>,
+        table: &Distances,
+        recall: &mut Recall<'_>,
+    ) -> Tensor<3> {
+        let by_distance = ByDistance {
+            table: &table.rows,
+            largest: table.largest,
+            content_bias: &self.content_bias,
+            position_bias: &self.position_bias,
+        };
+        self.out.forward(recall.attend(self.input.forward(x), self.heads, Some(by_distance)))
+    }
+
+    /// What this layer makes of the distances from `largest` down to `−nearest`.
+    ///
+    /// # Errors
+    /// The device's, in its words.
+    pub(super) fn distances(
+        &self,
+        largest: usize,
+        nearest: usize,
+        device: &Device,
+    ) -> Result<Distances, String> {
+        let width = self.content_bias.dims()[0];
+        let rows = read(self.position.forward(sinusoids(largest, largest + nearest + 1, width, device)))?;
+        Ok(Distances { rows, largest })
+    }
+
     /// The same with tensor operations.
     fn attend(&self, joined: &Tensor<3>, table: Tensor<3>, mask: Option<Tensor<4>>) -> Tensor<3> {
         let [_, length, triple] = joined.dims();
@@ -69,6 +101,13 @@ impl RelativeAttention {
     }
 }
 
+/// The projected table of one layer, `[distances, width]`, a row for each distance from `largest` down.
+#[derive(Clone, Debug)]
+pub(super) struct Distances {
+    rows: Vec<f32>,
+    largest: usize,
+}
+
 /// `out[i, j] = x[i, (n − 1) − i + j]`: from a column for each distance to a column for each key. Padding one column and
 /// reading the same memory with rows one longer moves each row by one more than the row above; no gather is needed.
 ///
@@ -85,12 +124,16 @@ fn shift(x: Tensor<4>) -> Tensor<4> {
 
 /// Sinusoids of the distances n − 1 down to −(n − 1): `[1, 2n − 1, width]`, sine in even columns, cosine in odd ones.
 pub(super) fn position_table(n: usize, width: usize, device: &Device) -> Tensor<3> {
-    let rows = 2 * n - 1;
+    sinusoids(n - 1, 2 * n - 1, width, device)
+}
+
+/// Sinusoids of `rows` distances from `largest` down.
+fn sinusoids(largest: usize, rows: usize, width: usize, device: &Device) -> Tensor<3> {
     let rates: Vec<f32> =
         (0..width / 2).map(|i| (-(2.0 * i as f32) * (10_000_f32.ln() / width as f32)).exp()).collect();
     let mut values = Vec::with_capacity(rows * width);
     for row in 0..rows {
-        let distance = n as f32 - 1.0 - row as f32;
+        let distance = largest as f32 - row as f32;
         for rate in &rates {
             let (sine, cosine) = (distance * rate).sin_cos();
             values.extend([sine, cosine]);

@@ -5,6 +5,7 @@ use std::f32::consts::FRAC_PI_2;
 use burn::tensor::Tensor;
 
 use super::unet::UNet;
+use crate::nn::past::{Memory, Recall, Surroundings};
 use crate::variant::Solver;
 
 impl Solver {
@@ -37,9 +38,17 @@ impl Solver {
         };
         for (t, r) in self.steps(steps) {
             let velocity = match self {
-                Self::Meanflow => estimator.forward(x.clone(), conditions.clone(), t, r, mask),
+                Self::Meanflow => {
+                    estimator.forward(x.clone(), conditions.clone(), t, r, Surroundings::Whole(mask))
+                }
                 Self::Cfm { guidance } => {
-                    let both = estimator.forward(x.clone().repeat_dim(0, 2), conditions.clone(), t, r, mask);
+                    let both = estimator.forward(
+                        x.clone().repeat_dim(0, 2),
+                        conditions.clone(),
+                        t,
+                        r,
+                        Surroundings::Whole(mask),
+                    );
                     both.clone().narrow(0, 0, 1) * (1.0 + guidance) - both.narrow(0, 1, 1) * guidance
                 }
             };
@@ -47,6 +56,27 @@ impl Solver {
         }
         x
     }
+}
+
+/// One walk of meanflow's over the frames behind those that `memories` (one a step, as the network hears another signal
+/// in each) remember; of the new ones the first `kept` join them. Attention reaches `most` frames back.
+///
+/// # Shapes
+/// as [`Solver::solve`]
+pub(super) fn solve_behind(
+    steps: usize,
+    estimator: &UNet,
+    mut x: Tensor<3>,
+    conditions: &Tensor<3>,
+    memories: &mut [Memory],
+    (kept, most): (usize, usize),
+) -> Tensor<3> {
+    for ((t, r), memory) in Solver::Meanflow.steps(steps).into_iter().zip(memories) {
+        let around = Surroundings::Behind(Recall::new(memory, kept, most));
+        let velocity = estimator.forward(x.clone(), conditions.clone(), t, r, around);
+        x = x + velocity * (r - t);
+    }
+    x
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::nn::{Conv1d, LayerNorm, Linear, Padding, attention, gelu, mish, silu};
+use crate::nn::past::Surroundings;
+use crate::nn::{Conv1d, LayerNorm, Linear, Padding, gelu, mish, silu};
 use crate::variant::{EstimatorConfig, MEL_BINS, Solver};
 use crate::weights::{Scope, WeightError};
 
@@ -102,25 +103,26 @@ impl UNet {
     }
 
     /// # Shapes
-    /// `x` the noisy mel `[rows, frames, 80]`; `conditions` the other inputs `[rows, frames, 240]`; `mask`
-    /// `[1, 1, 1, frames]` added to attention scores → `[rows, frames, 80]`
+    /// `x` the noisy mel `[rows, frames, 80]`; `conditions` the other inputs `[rows, frames, 240]` → `[rows, frames, 80]`
     pub fn forward(
         &self,
         x: Tensor<3>,
         conditions: Tensor<3>,
         t: f32,
         r: f32,
-        mask: Option<&Tensor<4>>,
+        mut around: Surroundings<'_>,
     ) -> Tensor<3> {
+        let around = &mut around;
         let time = mish(self.time.forward(t, r, &x.device()));
         let x = Tensor::cat(vec![x, conditions], 2);
-        let skip = self.down.forward(x, &time, mask);
-        let mut x = self.down_conv.forward(skip.clone());
+        let skip = self.down.forward(x, &time, around);
+        let mut x = around.convolve(&self.down_conv, skip.clone());
         for stage in &self.middle {
-            x = stage.forward(x, &time, mask);
+            x = stage.forward(x, &time, around);
         }
-        let x = self.up.forward(Tensor::cat(vec![x, skip], 2), &time, mask);
-        let x = self.final_block.forward(self.up_conv.forward(x));
+        let x = self.up.forward(Tensor::cat(vec![x, skip], 2), &time, around);
+        let x = around.convolve(&self.up_conv, x);
+        let x = self.final_block.forward(x, around);
         self.final_projection.forward(x)
     }
 }
@@ -147,10 +149,10 @@ impl Stage {
         })
     }
 
-    fn forward(&self, x: Tensor<3>, time: &Tensor<3>, mask: Option<&Tensor<4>>) -> Tensor<3> {
-        let mut x = self.residual.forward(x, time);
+    fn forward(&self, x: Tensor<3>, time: &Tensor<3>, around: &mut Surroundings<'_>) -> Tensor<3> {
+        let mut x = self.residual.forward(x, time, around);
         for transformer in &self.transformers {
-            x = transformer.forward(x, mask);
+            x = transformer.forward(x, around);
         }
         x
     }
@@ -158,9 +160,9 @@ impl Stage {
 
 impl ResidualBlock {
     /// `time` is the activated embedding, `[1, 1, 4·width]`.
-    fn forward(&self, x: Tensor<3>, time: &Tensor<3>) -> Tensor<3> {
-        let hidden = self.first.forward(x.clone()) + self.time.forward(time.clone());
-        self.second.forward(hidden) + self.shortcut.forward(x)
+    fn forward(&self, x: Tensor<3>, time: &Tensor<3>, around: &mut Surroundings<'_>) -> Tensor<3> {
+        let hidden = self.first.forward(x.clone(), around) + self.time.forward(time.clone());
+        self.second.forward(hidden, around) + self.shortcut.forward(x)
     }
 }
 
@@ -172,8 +174,8 @@ impl ConvBlock {
         })
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        mish(self.norm.forward(self.conv.forward(x)))
+    fn forward(&self, x: Tensor<3>, around: &mut Surroundings<'_>) -> Tensor<3> {
+        mish(self.norm.forward(around.convolve(&self.conv, x)))
     }
 }
 
@@ -192,9 +194,9 @@ impl TransformerBlock {
         })
     }
 
-    fn forward(&self, x: Tensor<3>, mask: Option<&Tensor<4>>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, around: &mut Surroundings<'_>) -> Tensor<3> {
         let joined = self.attention_in.forward(self.norm_1.forward(x.clone()));
-        let x = x + self.attention_out.forward(attention(&joined, self.heads, mask));
+        let x = x + self.attention_out.forward(around.attend(joined, self.heads));
         let hidden = self.feed_forward_in.forward(self.norm_3.forward(x.clone()));
         x + self.feed_forward_out.forward(gelu(hidden))
     }

@@ -119,7 +119,7 @@ impl T3 {
         })
     }
 
-    /// Speaks `text` as tokens. `observe` is called with the count after every token and may break the loop off, which
+    /// Speaks `text` as tokens. `observe` is called with all tokens so far after every one, and may break the loop off, which
     /// gives [`T3Error::Cancelled`].
     pub fn decode(
         &self,
@@ -128,7 +128,7 @@ impl T3 {
         sampling: &SamplingConfig,
         max_tokens: usize,
         noise: &mut dyn Noise,
-        observe: &mut dyn FnMut(usize) -> ControlFlow<()>,
+        observe: &mut dyn FnMut(&[u32]) -> ControlFlow<()>,
     ) -> Result<Decoded, T3Error> {
         let prefix = self.prefix(text, speaker, sampling)?;
         let [rows, length, _] = prefix.dims();
@@ -156,11 +156,10 @@ impl T3 {
                 break;
             }
             history.push(token);
-            let count = history.len() - 1;
-            if observe(count).is_break() {
+            if observe(&history[1..]).is_break() {
                 return Err(T3Error::Cancelled);
             }
-            if count == max_tokens {
+            if history.len() > max_tokens {
                 break;
             }
             logits = read(self.step(token, &mut cache))?;

@@ -4,15 +4,17 @@
 //! Pitch, source and both transforms run on the host: they are small, exact there (phases add up in f64), and the samples
 //! have to come back anyway. The convolutions, which are all of the cost, run on the device.
 
+mod blocks;
 pub mod source;
 pub mod spectrum;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::nn::{Before, Conv1d, ConvTranspose1d, Linear, Padding, Snake, elu, read};
 use crate::noise::Noise;
 use crate::variant::{HiftConfig, MEL_BINS, MEL_HOP};
 use crate::weights::{Scope, WeightError};
+pub use blocks::HiftMemory;
 use source::Source;
 
 /// Samples at the start that are silenced or faded in: what the vocoder makes of a hard start.
@@ -29,6 +31,7 @@ pub struct Hift {
     leaky_slope: f64,
     audio_limit: f32,
     granularity: usize,
+    device: Device,
 }
 
 /// One upsampling: the signal is stretched, the source joins at that rate, and the mean of parallel residual blocks goes on.
@@ -76,6 +79,7 @@ impl Hift {
             leaky_slope: config.lrelu_slope,
             audio_limit: config.audio_limit,
             granularity,
+            device: scope.device().clone(),
         })
     }
 
@@ -96,6 +100,11 @@ impl Hift {
         samples.truncate(frames * MEL_HOP);
         fade_in(&mut samples);
         Ok(samples)
+    }
+
+    /// The fundamental and its overtones in the source.
+    pub fn harmonics(&self) -> usize {
+        self.source.harmonics()
     }
 
     /// Hz for each frame; below the voicing threshold it means unvoiced.

@@ -1,0 +1,245 @@
+//! Speech that is heard while it is made: `GET /tts/{id}/stream`, and `POST /tts` with `stream`.
+//!
+//! Readers block, so each has a thread; what it makes waits in a short queue until the client takes it. The status line is
+//! sent with the first sound, so whatever goes wrong before has its own status. What goes wrong later breaks the connection:
+//! a client can tell half a speech from a whole one.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::Context;
+use super::caller::Caller;
+use super::error::ApiError;
+use super::extract::Id;
+use super::speak::{Hold, JOB_ID, SEED, load_failure};
+use super::tts::{download, find, media_type, timestamp};
+use crate::jobs::{Client, Job, Listening, NewJob, Priority};
+use crate::speech::stream::{Place, can_stream};
+use crate::speech::{AudioFormat, SpeechRequest};
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// Tells nginx to pass on what it gets at once.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Pieces that wait for a client; each is at most some seconds of sound.
+const WAITING_PIECES: usize = 4;
+
+/// `GET /tts/{id}/stream`: a job from its first word on, or `?from=live`, from the chunk that is being spoken.
+pub(super) async fn stream(
+    State(context): State<Context>,
+    Id(id): Id,
+    caller: Caller,
+    Query(asked): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let place = match asked.get("from").map(String::as_str) {
+        None | Some("start") => Place::Start,
+        Some("live") => Place::Now,
+        Some(other) => {
+            return Err(crate::speech::request::DraftError::field(
+                "from",
+                "start or live",
+                format!("{other:?}"),
+            )
+            .into());
+        }
+    };
+    let permit = permit(&context)?;
+    let listening = context.jobs.listen(id);
+    let job = find(&context, &caller, id).await?;
+    if job.status.is_final() {
+        tokio::task::spawn_blocking(move || drop(listening));
+        // The whole is there, with its length.
+        let name = format!("tts_job_{id}_{}", timestamp(job.finished_at.unwrap_or(job.created_at)));
+        return download(&context, &job, &name).await?.respond(&headers).await;
+    }
+    streamable(job.request.format)?;
+    let sound = Sound { _permit: Some(permit), ..Sound::begin(listening, &job.request, place) };
+    sound.respond(&context, &job, Instant::now()).await
+}
+
+/// Speaks a request for somebody who hears it as it comes. Leaving cancels the job, unless somebody else listens.
+pub(super) async fn spoken(
+    context: &Context,
+    client: Client,
+    request: SpeechRequest,
+) -> Result<Response, ApiError> {
+    streamable(request.format)?;
+    let permit = permit(context)?;
+    let accepted = Instant::now();
+    let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };
+    let (job, sound) = Sound::of(context, job).await?;
+    Sound { _permit: Some(permit), ..sound }.respond(context, &job, accepted).await
+}
+
+pub(super) fn permit(context: &Context) -> Result<OwnedSemaphorePermit, ApiError> {
+    let limit = context.settings.limits.max_waiting_requests;
+    context.waiting.clone().try_acquire_owned().map_err(|_none_left| ApiError::TooManyWaiting { limit })
+}
+
+pub(super) fn streamable(format: AudioFormat) -> Result<(), ApiError> {
+    if can_stream(format) { Ok(()) } else { Err(ApiError::NoStream(format)) }
+}
+
+/// What a client is sent.
+pub(super) struct Sound {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    /// Cancels the job of a client that leaves.
+    hold: Option<Hold>,
+    /// To wait, among a bounded number of clients.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Sound {
+    /// Accepts a job and listens to it. Dropping the sound cancels it, unless somebody else listens.
+    pub(super) async fn of(context: &Context, job: NewJob) -> Result<(Job, Self), ApiError> {
+        let (job, listening) = context.jobs.accept_heard(job).await?;
+        let hold = Some(Hold::while_listening(&context.jobs, job.id));
+        let sound = Self { hold, ..Self::begin(listening, &job.request, Place::Start) };
+        Ok((job, sound))
+    }
+
+    fn begin(listening: Listening, request: &SpeechRequest, place: Place) -> Self {
+        let (send, pieces) = mpsc::channel(WAITING_PIECES);
+        let mut reader = listening.reader(request.clone(), place);
+        // Ends soon after its receiver is gone.
+        tokio::task::spawn_blocking(move || {
+            loop {
+                let piece = match reader.next(|| !send.is_closed()) {
+                    Ok(None) => break,
+                    Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
+                    Err(error) => Err(io::Error::other(error)),
+                };
+                let is_last = piece.is_err();
+                if send.blocking_send(piece).is_err() || is_last {
+                    break;
+                }
+            }
+            drop(listening);
+        });
+        Self { pieces, hold: None, _permit: None }
+    }
+
+    /// Waits for the first sound.
+    async fn respond(
+        mut self,
+        context: &Context,
+        job: &Job,
+        accepted: Instant,
+    ) -> Result<Response, ApiError> {
+        let first = self.first(context, job, accepted).await?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(job.request.format)));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        let waited = context.jobs.get(job.id).await?.and_then(|job| Some(job.started_at? - job.created_at));
+        let timing = format!(
+            "queue;dur={}, first-audio;dur={:.0}",
+            waited.unwrap_or(0).max(0),
+            accepted.elapsed().as_secs_f64() * 1000.0
+        );
+        for (name, value) in
+            [(SEED, job.request.seed.to_string()), (JOB_ID, job.id.to_string()), (SERVER_TIMING, timing)]
+        {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        Ok((headers, self.body(first, context)).into_response())
+    }
+
+    /// The first piece, or what became of the job instead.
+    pub(super) async fn first(
+        &mut self,
+        context: &Context,
+        job: &Job,
+        accepted: Instant,
+    ) -> Result<Bytes, ApiError> {
+        let model = job.request.model.clone().unwrap_or_default();
+        let first = tokio::select! {
+            first = self.pieces.recv() => first,
+            failure = load_failure(context, &model, accepted) => return Err(failure),
+            () = tokio::time::sleep(context.settings.limits.max_wait) => {
+                self.release();
+                return Err(ApiError::WaitedTooLong(job.id));
+            }
+            () = context.stopping.cancelled() => {
+                self.release();
+                return Err(ApiError::Stopping(job.id));
+            }
+            // Cancelled in the queue, or failed before a word.
+            ended = context.jobs.wait(job.id) => {
+                let ended = ended?.ok_or_else(|| ApiError::UnknownJob(job.id.to_string()))?;
+                if ended.output.is_none() {
+                    return Err(self.why_not(context, &ended).await);
+                }
+                self.pieces.recv().await
+            }
+        };
+        if let Some(Ok(first)) = first {
+            return Ok(first);
+        }
+        let ended =
+            context.jobs.wait(job.id).await?.ok_or_else(|| ApiError::UnknownJob(job.id.to_string()))?;
+        Err(self.why_not(context, &ended).await)
+    }
+
+    /// The next piece; an error where the job did not get to its end.
+    pub(super) async fn piece(&mut self) -> Option<io::Result<Bytes>> {
+        self.pieces.recv().await
+    }
+
+    /// Why a job gives no sound, or no more.
+    pub(super) async fn why_not(&mut self, context: &Context, job: &Job) -> ApiError {
+        self.release();
+        let ended = match context.jobs.wait(job.id).await {
+            Ok(Some(ended)) => ended,
+            Ok(None) => return ApiError::UnknownJob(job.id.to_string()),
+            Err(error) => return error.into(),
+        };
+        match download(context, &ended, "").await {
+            Err(error) => error,
+            Ok(_file) => ApiError::AudioGone(ended.id),
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.release();
+        }
+    }
+
+    fn body(self, first: Bytes, context: &Context) -> Body {
+        let stopping = context.stopping.clone();
+        let rest = stream::unfold(Some(self), move |sound| {
+            let stopping = stopping.clone();
+            async move {
+                let mut sound = sound?;
+                let piece = tokio::select! {
+                    piece = sound.pieces.recv() => piece,
+                    () = stopping.cancelled() => Some(Err(io::Error::other("the server is stopping"))),
+                };
+                match piece {
+                    Some(Ok(bytes)) => Some((Ok(bytes), Some(sound))),
+                    Some(Err(error)) => {
+                        sound.release();
+                        Some((Err(error), None))
+                    }
+                    None => {
+                        sound.release();
+                        None
+                    }
+                }
+            }
+        });
+        Body::from_stream(stream::StreamExt::chain(stream::iter([Ok(first)]), rest))
+    }
+}

@@ -1,0 +1,248 @@
+//! Speech that is heard while it is made: the live view of a job's run, and readers that follow it.
+//!
+//! The run is the one that makes the file: chunks are written whole and synced as ever. [`Live`] says which of them are
+//! there, and holds the samples so far of the one being spoken. A [`Reader`] takes finished chunks from the disk and the
+//! rest from there, at its own pace: what it missed it reads back, so it never holds the model up, and nothing is kept for
+//! it but that one chunk. It joins chunks as the file does (`joining`) and encodes them as they come.
+
+mod encoding;
+mod growing;
+mod joining;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use waveform::wav::{self, WavError};
+
+use super::assemble::stitching;
+use super::chunk::Boundary;
+use super::{AudioFormat, SpeechRequest};
+use encoding::StreamEncoder;
+pub use encoding::can_stream;
+pub use growing::Growing;
+use joining::Joining;
+
+/// How long a reader sleeps at most before it looks whether anybody still wants its bytes.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How a run ended for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All chunks are on the disk.
+    Completed,
+    /// Failed or cancelled: there will be no more.
+    Broken,
+}
+
+/// The live view of one job.
+#[derive(Debug, Default)]
+pub struct Live {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    run: Option<Run>,
+    ending: Option<Ending>,
+}
+
+#[derive(Debug)]
+struct Run {
+    /// Hz of the chunks.
+    model_rate: u32,
+    /// What follows each chunk.
+    pauses: Arc<[Boundary]>,
+    /// Chunks on the disk, from the first on.
+    whole: usize,
+    /// The chunk behind them, as far as it is spoken and handed out.
+    samples: Vec<f32>,
+}
+
+impl Live {
+    /// A run begins, or begins again.
+    pub fn begin(&self, model_rate: u32, pauses: Vec<Boundary>) {
+        self.change(|state| {
+            state.run = Some(Run { model_rate, pauses: pauses.into(), whole: 0, samples: Vec::new() });
+        });
+    }
+
+    /// More samples of the chunk that is being spoken.
+    pub fn hear(&self, block: &[f32]) {
+        self.change(|state| {
+            if let Some(run) = &mut state.run {
+                run.samples.extend_from_slice(block);
+            }
+        });
+    }
+
+    /// The next chunk is on the disk.
+    pub fn keep(&self) {
+        self.change(|state| {
+            if let Some(run) = &mut state.run {
+                run.whole += 1;
+                run.samples = Vec::new();
+            }
+        });
+    }
+
+    pub fn end(&self, ending: Ending) {
+        self.change(|state| state.ending = Some(ending));
+    }
+
+    fn change(&self, how: impl FnOnce(&mut State)) {
+        how(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is a whole one, so a panic elsewhere leaves nothing half-made.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is for whoever has heard `chunk` chunks and `offset` samples of the next; waits for it a moment.
+    fn next(&self, chunk: usize, offset: usize) -> News {
+        let news = |state: &State| -> Option<News> {
+            if state.ending == Some(Ending::Broken) {
+                return Some(News::Broken);
+            }
+            let run = state.run.as_ref()?;
+            if chunk >= run.pauses.len() {
+                return Some(News::End);
+            }
+            if run.whole > chunk {
+                return Some(News::OnDisk(run.pauses[chunk]));
+            }
+            let new = run.samples.get(offset..).filter(|new| run.whole == chunk && !new.is_empty());
+            new.map(|new| News::Samples(new.to_vec()))
+        };
+        let state = self.lock();
+        if let Some(news) = news(&state) {
+            return news;
+        }
+        let (state, _elapsed) =
+            self.changed.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+        news(&state).unwrap_or(News::Nothing)
+    }
+
+    /// Hz of the chunks and how many are whole, once a run has begun.
+    fn run(&self) -> Option<(u32, usize)> {
+        self.lock().run.as_ref().map(|run| (run.model_rate, run.whole))
+    }
+}
+
+#[derive(Debug)]
+enum News {
+    Nothing,
+    Samples(Vec<f32>),
+    /// The chunk is a file, and is followed by this.
+    OnDisk(Boundary),
+    /// That was the last one.
+    End,
+    Broken,
+}
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// With the first word.
+    Start,
+    /// With the chunk that is being spoken when it first looks.
+    Now,
+}
+
+/// Why a stream broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    #[error("the job did not get to its end")]
+    Broken,
+    #[error("a spoken chunk cannot be read")]
+    Chunk(#[from] WavError),
+    #[error("{0} cannot be sent while it is made")]
+    Format(AudioFormat),
+}
+
+/// One listener's way through a job. It blocks, so it belongs on a thread of its own.
+pub struct Reader {
+    live: Arc<Live>,
+    request: SpeechRequest,
+    /// Where a chunk's file is.
+    path: Box<dyn Fn(usize) -> PathBuf + Send>,
+    place: Place,
+    chunk: usize,
+    sound: Option<(Joining, StreamEncoder)>,
+    is_over: bool,
+}
+
+impl Reader {
+    /// Follows `live`, the run of `request`.
+    pub fn new(
+        live: Arc<Live>,
+        request: SpeechRequest,
+        place: Place,
+        path: impl Fn(usize) -> PathBuf + Send + 'static,
+    ) -> Self {
+        Self { live, request, path: Box::new(path), place, chunk: 0, sound: None, is_over: false }
+    }
+
+    /// The next bytes, as soon as there are any. `None` at the end, or when `is_wanted` says no.
+    ///
+    /// # Errors
+    /// When the job ends otherwise; what was given is then not the whole.
+    pub fn next(&mut self, is_wanted: impl Fn() -> bool) -> Result<Option<Vec<u8>>, StreamError> {
+        let mut bytes = Vec::new();
+        while bytes.is_empty() && !self.is_over && is_wanted() {
+            self.step(&mut bytes)?;
+        }
+        Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    fn step(&mut self, bytes: &mut Vec<u8>) -> Result<(), StreamError> {
+        let offset = self.sound.as_ref().map_or(0, |(joining, _)| joining.heard());
+        let news = self.live.next(self.chunk, offset);
+        if self.sound.is_none()
+            && let Some((model_rate, whole)) = self.live.run()
+        {
+            let encoder = StreamEncoder::new(self.request.format, self.request.sample_rate)
+                .ok_or(StreamError::Format(self.request.format))?;
+            self.sound = Some((Joining::new(stitching(&self.request, model_rate)), encoder));
+            if self.place == Place::Now {
+                self.chunk = whole;
+                return Ok(());
+            }
+        }
+        let Some((joining, encoder)) = &mut self.sound else {
+            return if matches!(news, News::Broken) { Err(StreamError::Broken) } else { Ok(()) };
+        };
+        let mut joined = Vec::new();
+        match news {
+            News::Nothing => {}
+            News::Samples(samples) => joining.push(&samples, &mut joined),
+            News::OnDisk(boundary) => {
+                let file = wav::read((self.path)(self.chunk));
+                let samples = file.map_err(|error| match self.live.next(self.chunk, offset) {
+                    // The files of a cancelled job are removed.
+                    News::Broken => StreamError::Broken,
+                    _ => error.into(),
+                })?;
+                joining.push(samples.samples.get(offset..).unwrap_or_default(), &mut joined);
+                joining.end_chunk(boundary, &mut joined);
+                self.chunk += 1;
+            }
+            News::End => {
+                joining.finish(&mut joined);
+                self.is_over = true;
+            }
+            News::Broken => return Err(StreamError::Broken),
+        }
+        encoder.write(&joined, bytes);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("chunk", &self.chunk).finish_non_exhaustive()
+    }
+}

@@ -89,6 +89,9 @@ impl SpeechModel for Spoken {
     }
 }
 
+/// Takes samples while they are made.
+type Listener<'a> = &'a mut dyn FnMut(&[f32]);
+
 impl Spoken {
     /// Whole, or in blocks for a listener.
     fn say(
@@ -96,7 +99,7 @@ impl Spoken {
         chunk: &ChunkRequest,
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
-        listener: Option<&mut dyn FnMut(&[f32])>,
+        listener: Option<Listener<'_>>,
     ) -> Result<Vec<f32>, ModelError> {
         let own = self.voices.iter().find(|(id, _)| *id == chunk.voice);
         let voice = match (own, &mut self.cloner) {

@@ -100,7 +100,7 @@ fn what_is_wrong_is_told_with_its_status_and_ends_the_line() {
     ] {
         let mut client = Client::connect(&server);
         for message in messages {
-            client.say(message);
+            client.say(&message);
         }
         let error = client.told(&mut Vec::new());
         assert_eq!((&error["type"], &error["status"]), (&json!("error"), &json!(status)), "{error}");

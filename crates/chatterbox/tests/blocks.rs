@@ -78,7 +78,7 @@ fn whole(s3gen: &S3Gen, tokens: &[u32], reference: &Reference) -> Vec<f32> {
 fn one_block_is_the_whole() {
     let (s3gen, (name, voice)) = (pico(), SENTENCES[2]);
     let (tokens, reference) = (Fixture::open(name).ids("speech_tokens_with_silence"), pico_reference(voice));
-    let cut = Cut { first: 1000, most: 1000, ahead: 0 };
+    let cut = Cut { first: 1000, most: 1000, ahead: 0, behind: 0 };
     let error = max_abs_error(
         &in_blocks(&s3gen, &tokens, &reference, cut).concat(),
         &whole(&s3gen, &tokens, &reference),
@@ -200,13 +200,15 @@ fn distances_of_pico() {
         let started = Instant::now();
         let whole = whole(&s3gen, &tokens, &reference);
         println!("{} tokens, whole in {:.3} s", tokens.len(), started.elapsed().as_secs_f32());
-        for (first, ahead) in [(8, 0), (8, 2), (8, 3), (8, 6), (8, 10), (6, 2), (16, 3)] {
-            let cut = Cut { first, most: 48, ahead };
+        for (first, ahead, behind) in
+            [(8, 0, 0), (8, 3, 0), (8, 3, 16), (8, 3, 32), (8, 3, 64), (8, 3, 1000), (8, 6, 32), (16, 3, 32)]
+        {
+            let cut = Cut { first, most: 48, ahead, behind };
             let blocks = in_blocks(&s3gen, &tokens, &reference, cut);
-            println!("  first {first} ahead {ahead}: {}", distance(&blocks, &whole));
-            let again = run_again(&s3gen, &tokens, &reference, cut);
-            println!("  first {first} ahead {ahead} run again: {}", distance(&again, &whole));
+            println!("  first {first} ahead {ahead} behind {behind}: {}", distance(&blocks, &whole));
         }
+        let again = run_again(&s3gen, &tokens, &reference, Cut::default());
+        println!("  run again: {}", distance(&again, &whole));
     }
 }
 
@@ -230,7 +232,7 @@ fn distances_of_nano_with_random_weights() {
     let started = Instant::now();
     let prepared = s3gen.prepare(&reference).unwrap().unwrap();
     println!("prepared in {:.3} s, {} MB", started.elapsed().as_secs_f32(), prepared.bytes() >> 20);
-    for cut in [Cut::default(), Cut { first: 1000, most: 1000, ahead: 0 }] {
+    for cut in [Cut::default(), Cut { first: 1000, most: 1000, ahead: 0, behind: 0 }] {
         let blocks = in_blocks(&s3gen, &tokens, &reference, cut);
         println!("  {cut:?}: {}", distance(&blocks, &whole));
     }

@@ -1,10 +1,10 @@
 //! S3Gen in blocks: sound while tokens still come.
 //!
 //! The flow remembers what it made of earlier frames, as a token model does: keys and values of every attention, the ends of
-//! causal convolutions, once for each step of the solver. A block then costs what its own frames cost, and the voice's
-//! prompt, which is most of the work for a short sentence, costs nothing: it is read once and shared by every speech with
-//! that voice. The price is that a frame is fixed without having heard what comes more than a look-ahead later; in the whole
-//! every frame hears every other. `docs/PERFORMANCE.md` has the distances that come of it.
+//! causal convolutions, once for each step of the solver. A block then costs what its own frames and those shortly before it
+//! cost, and the voice's prompt, which is most of the work for a short sentence, costs nothing: it is read once and shared by
+//! every speech with that voice. The price is that a frame is fixed without having heard what comes more than a look-ahead
+//! later, where in the whole every frame hears every other. `docs/PERFORMANCE.md` has the distances that come of it.
 
 use std::sync::Arc;
 
@@ -25,11 +25,13 @@ pub struct Cut {
     pub most: usize,
     /// Tokens behind a block that it hears before it is fixed, besides those of the encoder's look-ahead.
     pub ahead: usize,
+    /// Tokens before a block that are run through the flow again with it, and so hear it, before the flow remembers them.
+    pub behind: usize,
 }
 
 impl Default for Cut {
     fn default() -> Self {
-        Self { first: 8, most: 48, ahead: 3 }
+        Self { first: 8, most: 48, ahead: 3, behind: 16 }
     }
 }
 
@@ -98,7 +100,7 @@ impl S3Gen {
             tables: Arc::clone(&prepared.tables),
             room: prepared.room,
             waiting: prompt[memory.tokens..].to_vec(),
-            unread: prompt.len() - memory.tokens,
+            said: prompt.len() - memory.tokens,
             memory,
             vocoder: HiftMemory::default(),
             noise: self.placed(seed),
@@ -121,10 +123,10 @@ pub struct Blocks<'a> {
     cut: Cut,
     /// Tokens of the next block.
     size: usize,
-    /// Tokens whose frames are not fixed.
+    /// Tokens that the flow does not remember.
     waiting: Vec<u32>,
-    /// How many of them belong to the prompt.
-    unread: usize,
+    /// How many of them have been said, or belong to the prompt.
+    said: usize,
 }
 
 impl Blocks<'_> {
@@ -135,12 +137,11 @@ impl Blocks<'_> {
     pub fn push(&mut self, token: u32) -> Result<Option<Vec<f32>>, String> {
         self.waiting.push(token);
         let ahead = self.s3gen.flow.ahead() + self.cut.ahead;
-        if self.waiting.len() < self.unread + self.size + ahead {
+        if self.waiting.len() < self.said + self.size + ahead {
             return Ok(None);
         }
         self.size = (2 * self.size).min(self.cut.most);
-        let kept = self.waiting.len() - ahead;
-        self.speak(kept, false).map(Some)
+        self.speak(self.waiting.len() - ahead, false).map(Some)
     }
 
     /// Gives the samples of all that is left.
@@ -148,29 +149,31 @@ impl Blocks<'_> {
     /// # Errors
     /// The device's, in its words.
     pub fn finish(mut self) -> Result<Vec<f32>, String> {
-        if self.waiting.len() == self.unread {
+        if self.waiting.len() == self.said {
             return Ok(Vec::new());
         }
         self.speak(self.waiting.len(), true)
     }
 
-    /// Fixes the first `kept` of the waiting tokens.
-    fn speak(&mut self, kept: usize, is_last: bool) -> Result<Vec<f32>, String> {
+    /// Says the waiting tokens up to `end`.
+    fn speak(&mut self, end: usize, is_last: bool) -> Result<Vec<f32>, String> {
         let all = self.memory.tokens + self.waiting.len();
         if all > self.room {
             self.room = 2 * all;
             self.tables = Arc::new(self.s3gen.flow.tables(self.room, ROOM)?);
         }
         let first = FRAMES_PER_TOKEN * self.memory.tokens;
-        let with = (&*self.tables, &self.noise);
-        let mel =
-            self.s3gen.flow.extend(&mut self.memory, &self.waiting, (kept, is_last), self.reference, with);
+        let remembered = end.saturating_sub(self.cut.behind);
+        let (which, with) = ((remembered, is_last), (&*self.tables, &self.noise));
+        let mel = self.s3gen.flow.extend(&mut self.memory, &self.waiting, which, self.reference, with);
         let frames = mel.dims()[1];
-        self.waiting.drain(..kept);
-        self.unread = self.unread.saturating_sub(kept);
-        let prompt = (self.reference.prompt_mel.len() / MEL_BINS).saturating_sub(first).min(frames);
-        let ahead = (frames - FRAMES_PER_TOKEN * kept).min(frames - prompt);
-        let mel = read(mel.narrow(1, prompt, frames - prompt))?;
+        // A prompt may have a frame more than its tokens.
+        let prompt = (self.reference.prompt_mel.len() / MEL_BINS).saturating_sub(first);
+        let start = (FRAMES_PER_TOKEN * self.said).max(prompt).min(frames);
+        let ahead = (frames - FRAMES_PER_TOKEN * end).min(frames - start);
+        self.waiting.drain(..remembered);
+        self.said = end - remembered;
+        let mel = read(mel.narrow(1, start, frames - start))?;
         self.s3gen.hift.extend(&mut self.vocoder, &mel, ahead, &self.noise)
     }
 }

@@ -3,11 +3,14 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { chromium } from "playwright-core";
+
+import { clipFile } from "./clip-file.mjs";
 
 const START_LIMIT_MS = 30_000;
 const TEST_LIMIT_MS = 90_000;
@@ -98,16 +101,20 @@ export async function waitFor(what, condition, limit = START_LIMIT_MS) {
   throw new Error(`waited ${limit / 1000} s for ${what}`);
 }
 
-/** Chromium with a microphone that beeps. */
-export function launch(executablePath) {
-  return chromium.launch({
+/** Chromium with a microphone that hears a clip over and over. */
+export async function launch(executablePath) {
+  const heard = join(await mkdtemp(join(tmpdir(), "declaim-microphone-")), "clip.wav");
+  await writeFile(heard, clipFile({ seconds: 6 }));
+  const browser = await chromium.launch({
     executablePath,
     args: [
       "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync",
-      "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+      "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-audio-capture=${heard}`,
     ],
   });
+  browser.on("disconnected", () => rmSync(dirname(heard), { recursive: true, force: true }));
+  return browser;
 }
 
 /** Runs all registered tests. @returns {Promise<{passed: number, failed: number, skipped: number}>} */

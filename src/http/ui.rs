@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use rust_embed::RustEmbed;
@@ -74,10 +74,11 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
     }
 });
 
-/// What `app.js` imports, directly or not: neither what runs elsewhere (before the first paint, on the audio thread) nor the
-/// table of the reader's language, which is chosen at run time.
+/// What `app.js` imports at once: neither what runs elsewhere (before the first paint, on the audio thread) nor what is asked
+/// for when it is needed (documents, the table of the reader's language).
 fn is_module(name: &str) -> bool {
-    name.starts_with("js/") && !name.ends_with("theme-early.js") && !name.ends_with("-worklet.js")
+    let is_later = name.starts_with("js/documents/") || name.ends_with("-worklet.js");
+    name.starts_with("js/") && !is_later && !name.ends_with("theme-early.js")
 }
 
 /// In HTTP's coding `deflate`, which is zlib's format; `None` where packing gains nothing.
@@ -128,17 +129,21 @@ pub(super) async fn asset(
         return Err(missing());
     }
     let file = Web::get(&path).ok_or_else(missing)?;
-    let headers: [(HeaderName, &str); 4] = [
-        (header::CONTENT_TYPE, media_type(&path)),
+    let media_type = media_type(&path);
+    let headers: [(HeaderName, &str); 3] = [
+        (header::CONTENT_TYPE, media_type),
         (header::VARY, "accept-encoding"),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        // For an SVG that somebody opens by itself.
-        (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
-    match PAGE.packed.get(&path) {
-        Some(packed) if unpacks(&asked) => Ok((headers, PACKED, packed.as_slice()).into_response()),
-        _ => Ok((headers, file.data).into_response()),
+    let mut response = match PAGE.packed.get(&path) {
+        Some(packed) if unpacks(&asked) => (headers, PACKED, packed.as_slice()).into_response(),
+        _ => (headers, file.data).into_response(),
+    };
+    // What somebody can open by itself obeys the policy by itself; scripts and styles obey that of their page.
+    if media_type == "image/svg+xml" {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     }
+    Ok(response)
 }
 
 fn media_type(path: &str) -> &'static str {
@@ -173,7 +178,10 @@ mod tests {
     fn the_page_names_every_module_and_its_first_load_packed_is_below_150_kilobytes() {
         let modules = Web::iter().filter(|name| is_module(name)).count();
         assert_eq!(PAGE.html.matches("modulepreload").count(), modules);
-        let is_first = |name: &str| !name.starts_with("i18n/") || name == "i18n/en.js";
+        let is_first = |name: &str| {
+            is_module(name)
+                || !name.starts_with("js/") && (!name.starts_with("i18n/") || name == "i18n/en.js")
+        };
         let assets: usize =
             PAGE.packed.iter().filter(|(name, _)| is_first(name)).map(|(_, packed)| packed.len()).sum();
         let page = PAGE.packed_html.as_ref().map_or(PAGE.html.len(), Vec::len);

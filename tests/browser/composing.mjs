@@ -31,6 +31,11 @@ test("another model brings its own voices, is named in the request, and is remem
   await page.reload();
   await page.locator("#voice-grid input").first().waitFor({ state: "attached" });
   assert.equal(await page.inputValue("#model-choice"), "tone-low");
+  await page.click(".nav a[href='#/voices']");
+  await page.getByRole("button", { name: "Use: Whistle" }).click();
+  await page.locator("#compose").waitFor();
+  assert.equal(await page.inputValue("#model-choice"), "tone", "a voice of the default model brings that back");
+  assert.ok(await page.locator("#voice-grid input[value=whistle]").isChecked());
 });
 
 test("only what the model obeys has a slider, only what was changed is sent, and Reset takes it back (parameters faked in the browser)", async ({ page, url }) => {

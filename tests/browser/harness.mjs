@@ -3,11 +3,14 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { chromium } from "playwright-core";
+
+import { clipFile } from "./clip-file.mjs";
 
 const START_LIMIT_MS = 30_000;
 const TEST_LIMIT_MS = 90_000;
@@ -20,6 +23,7 @@ const registered = [];
  * @param {string} name a sentence
  * @param {object} [options]
  * @param {boolean} [options.ownServer] needs a server that this run started: it kills it, or needs the test model
+ * @param {(url: string) => Promise<string|null>} [options.lacks] what the server lacks for this test; null for nothing
  * @param {RegExp} [options.expectedErrors] console errors that belong to the test, such as a refused request
  * @param {object} [options.context] of the browser: viewport, colour scheme …
  */
@@ -98,16 +102,20 @@ export async function waitFor(what, condition, limit = START_LIMIT_MS) {
   throw new Error(`waited ${limit / 1000} s for ${what}`);
 }
 
-/** Chromium with a microphone that beeps. */
-export function launch(executablePath) {
-  return chromium.launch({
+/** Chromium with a microphone that hears a clip over and over. */
+export async function launch(executablePath) {
+  const heard = join(await mkdtemp(join(tmpdir(), "declaim-microphone-")), "clip.wav");
+  await writeFile(heard, clipFile({ seconds: 6 }));
+  const browser = await chromium.launch({
     executablePath,
     args: [
       "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync",
-      "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+      "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-audio-capture=${heard}`,
     ],
   });
+  browser.on("disconnected", () => rmSync(dirname(heard), { recursive: true, force: true }));
+  return browser;
 }
 
 /** Runs all registered tests. @returns {Promise<{passed: number, failed: number, skipped: number}>} */
@@ -121,6 +129,12 @@ export async function runAll({ server, url, executablePath, only, shots }) {
     if (options.ownServer && !server) {
       tally.skipped += 1;
       console.log(`ok ${line} # SKIP needs a server of its own (DECLAIM_BIN)`);
+      continue;
+    }
+    const lacking = await options.lacks?.(url);
+    if (lacking) {
+      tally.skipped += 1;
+      console.log(`ok ${line} # SKIP the server ${lacking}`);
       continue;
     }
     const failure = await runOne(browser, { name, options, body, server, url, shots });

@@ -11,6 +11,7 @@ import "./using.mjs";
 import "./views.mjs";
 import "./composing.mjs";
 import "./everyone.mjs";
+import "./keeping.mjs";
 
 const binary = process.env.DECLAIM_BIN;
 if (!binary && !process.env.DECLAIM_URL) {

@@ -61,7 +61,7 @@ async function speak(page) {
 
 /** Voices and finished jobs for the pictures to show. */
 async function furnish(url) {
-  for (const [name, options] of [["Rosa", { seconds: 11 }], ["Kitchen table", { seconds: 4, gain: 2.5, noise: 0.05 }]]) {
+  for (const [name, options] of [["Rosa", { seconds: 11 }], ["Telephone", { seconds: 4, gain: 2.5, noise: 0.05 }]]) {
     const form = new FormData();
     form.append("name", name);
     form.append("language", "en");

@@ -266,6 +266,7 @@ export default {
   "voices.kind-predefined": "mitgeliefert",
   "voices.kind-uploaded": "eigener Ausschnitt",
   "voices.with": "für {models}",
+  "voices.get-model": "Ein Modell holen, das klont",
   "voices.star": "Zu den Favoriten",
   "voices.unstar": "Aus den Favoriten",
   "voices.use": "Verwenden",

@@ -266,6 +266,7 @@ export default {
   "voices.kind-predefined": "supplied",
   "voices.kind-uploaded": "your clip",
   "voices.with": "for {models}",
+  "voices.get-model": "Get a model that clones",
   "voices.star": "Add to the favourites",
   "voices.unstar": "Remove from the favourites",
   "voices.use": "Use",

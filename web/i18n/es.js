@@ -266,6 +266,7 @@ export default {
   "voices.kind-predefined": "suministrada",
   "voices.kind-uploaded": "su fragmento",
   "voices.with": "para {models}",
+  "voices.get-model": "Obtener un modelo que clone",
   "voices.star": "Añadir a favoritas",
   "voices.unstar": "Quitar de favoritas",
   "voices.use": "Usar",

@@ -266,6 +266,7 @@ export default {
   "voices.kind-predefined": "fournie",
   "voices.kind-uploaded": "votre extrait",
   "voices.with": "pour {models}",
+  "voices.get-model": "Obtenir un modèle qui clone",
   "voices.star": "Ajouter aux favoris",
   "voices.unstar": "Retirer des favoris",
   "voices.use": "Utiliser",

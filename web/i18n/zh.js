@@ -266,6 +266,7 @@ export default {
   "voices.kind-predefined": "附带",
   "voices.kind-uploaded": "您的片段",
   "voices.with": "适用于 {models}",
+  "voices.get-model": "获取能克隆的模型",
   "voices.star": "加入收藏",
   "voices.unstar": "取消收藏",
   "voices.use": "使用",

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { createApi, jobsAddress } from "../js/base/api.js";
+import { repeat } from "../js/base/loop.js";
 import { createRouter, parseRoute } from "../js/base/router.js";
 import { createStore } from "../js/base/store.js";
+import { fakeTimers, settle } from "./fakes.js";
 
 test("an address names a view and what to show in it", () => {
   assert.deepEqual(parseRoute("#/voices/Zo%C3%AB"), { view: "voices", rest: "Zoë" });
@@ -44,4 +47,32 @@ test("watchers hear at once and of every change of what they watch, and of nothi
   store.set({ a: 4, b: 5 });
   assert.deepEqual(heard, [1, 4]);
   assert.deepEqual(store.get(), { a: 4, b: 5 });
+});
+
+test("a nudge while a step runs makes it run again right after, once", async () => {
+  const timers = fakeTimers();
+  let steps = 0;
+  let finish = null;
+  const loop = repeat(() => {
+    steps += 1;
+    return new Promise((resolve) => { finish = () => resolve(5000); });
+  }, timers);
+  loop.nudge();
+  loop.nudge();
+  finish();
+  await settle();
+  assert.deepEqual(timers.pending, [0]);
+  await timers.pass(0);
+  finish();
+  await settle();
+  assert.equal(steps, 2);
+  assert.deepEqual(timers.pending, [5000]);
+});
+
+test("a page of jobs is asked for by what is filtered, and tells where the next one begins", async () => {
+  assert.equal(jobsAddress("/api/jobs", { status: "failed", search: " a b ", favourite: true, cursor: "9" }),
+    "/api/jobs?limit=200&status=failed&text=a+b&favourite=true&cursor=9");
+  const api = (headers) => createApi(async () => new Response("[{\"job_id\":\"x\"}]", { headers }));
+  assert.deepEqual(await api({ "x-next-cursor": "7" }).jobs(), { jobs: [{ job_id: "x" }], next: "7" });
+  assert.equal((await api({}).jobs()).next, null);
 });

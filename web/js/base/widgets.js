@@ -36,13 +36,13 @@ export function workButton(label, work, { kind = "", alert, name } = {}) {
 }
 
 /** Asks before something is lost. @returns {Promise<boolean>} */
-export function confirmed(question, { action, danger = true }) {
+export function confirmed(question, { action }) {
   return new Promise((resolve) => {
     const dialog = element("dialog", { class: "dialog", "aria-labelledby": "dialog-question" },
       element("p", { id: "dialog-question" }, question),
       element("form", { method: "dialog", class: "dialog-actions" },
         element("button", { class: "button small", value: "no" }, t("action.keep")),
-        element("button", { class: `button small ${danger ? "danger" : "primary"}`, value: "yes" }, action)));
+        element("button", { class: "button small danger", value: "yes" }, action)));
     dialog.addEventListener("close", () => {
       resolve(dialog.returnValue === "yes");
       dialog.remove();

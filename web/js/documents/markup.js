@@ -9,7 +9,7 @@ const SILENT = "script style noscript template svg math nav rp rt head".split(" 
 const MOST_TEXT = 64e6;
 
 /** The words of an element, a blank line between blocks. */
-export function textOf(root) {
+function textOf(root) {
   const parts = [];
   (function walk(node) {
     for (const child of node.childNodes) {

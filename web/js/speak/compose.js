@@ -91,7 +91,15 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
       : t("speak.lasts-and-takes", { time: roughly(seconds), work: roughly(work) });
   }
 
+  /** Lets the text area grow with its text where the style sheet cannot (`field-sizing`). */
+  function grow() {
+    if (CSS.supports("field-sizing", "content")) return;
+    text.style.blockSize = "auto";
+    text.style.blockSize = `${text.scrollHeight + 2}px`;
+  }
+
   function showCounter() {
+    grow();
     const length = characters(text.value);
     const over = excess(text.value, maxCharacters);
     const counter = byId("counter");

@@ -4,8 +4,6 @@ import { byId, element, say } from "../base/dom.js";
 import { characters, count, roughly } from "../base/format.js";
 import { t } from "../base/i18n.js";
 import { workButton } from "../base/widgets.js";
-import { readDocument } from "../documents/read.js";
-import { DocumentError } from "../documents/zip.js";
 import { speakingSeconds } from "./request.js";
 
 /**
@@ -22,14 +20,19 @@ export function createDocumentPanel({ current, onInsert, onSpeak, announce }) {
   let name = "";
 
   async function open(chosen) {
+    name = chosen.name;
     try {
-      name = chosen.name;
+      // Fetched when the first document is opened: most people never open one.
+      const { readDocument } = await import("../documents/read.js");
       chapters = (await readDocument(chosen)).map((chapter) => ({ ...chapter, chosen: true, sent: false }));
-      if (chapters.length === 0) throw new DocumentError("document.empty");
     } catch (error) {
+      // Trouble with a document is named by a key of the tables; anything else speaks for itself.
       chapters = [];
-      const reason = error instanceof DocumentError ? t(error.message) : error.message;
-      showTrouble(t("document.unreadable", { name, reason }));
+      showTrouble(t("document.unreadable", { name, reason: t(error.message) }));
+      return;
+    }
+    if (chapters.length === 0) {
+      showTrouble(t("document.unreadable", { name, reason: t("document.empty") }));
       return;
     }
     // A text of one piece needs no list.

@@ -81,8 +81,9 @@ export function createModelChooser({ chosen, onChange }) {
     get language() {
       return (current()?.languages ?? []).length > 1 ? languages.value : null;
     },
+    /** @param {string|null|undefined} name null for the server's default, undefined for the one that is chosen */
     choose(name, language) {
-      wanted = name ?? wanted;
+      if (name !== undefined) wanted = name;
       wantedLanguage = language ?? wantedLanguage;
       delete languages.dataset.codes;
       if (current()) select.value = current().name;

@@ -2,7 +2,7 @@
 // sent. Which ones a model obeys, and its own values for them, the server says (`parameters` of a model).
 
 /** In the order in which they matter. Ranges lie within the server's. */
-export const KNOWN = {
+const KNOWN = {
   exaggeration: { least: 0, most: 2, step: 0.05 },
   cfg_weight: { least: 0, most: 1, step: 0.05 },
   temperature: { least: 0.05, most: 2, step: 0.05 },

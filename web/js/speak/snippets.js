@@ -6,7 +6,7 @@ export function shellQuoted(text) {
 }
 
 /** A Python literal. JSON is one but for three words and characters that Python wants spelled in pairs, which it reads too. */
-export function pythonLiteral(value) {
+function pythonLiteral(value) {
   if (value === null) return "None";
   if (value === true) return "True";
   if (value === false) return "False";

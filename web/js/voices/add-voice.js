@@ -1,7 +1,7 @@
 // Adding a voice: a clip that is dropped, chosen or recorded; its shape and length are shown before it is sent, and its
 // name, language and a note of consent go with it.
 
-import { element, say } from "../base/dom.js";
+import { element, icon, say } from "../base/dom.js";
 import { clock, languageName } from "../base/format.js";
 import { t } from "../base/i18n.js";
 import { workButton } from "../base/widgets.js";
@@ -27,7 +27,7 @@ export function createAddVoice({ send, onAdded, announce }) {
   const alert = element("p", { class: "alert", role: "alert", id: "voice-alert", hidden: true });
   const file = element("input", { type: "file", id: "voice-file", accept: "audio/*,.wav,.flac,.mp3,.ogg,.m4a,.webm", class: "visually-hidden", tabindex: -1, "aria-label": t("add.choose") });
   const choose = element("button", { type: "button", class: "button small", onclick: () => file.click() }, t("add.choose"));
-  const recordButton = element("button", { type: "button", class: "button small", id: "record" }, t("record.start"));
+  const recordButton = element("button", { type: "button", class: "button small", id: "record" }, icon("mic"), t("record.start"));
   const level = element("progress", { max: 100, value: 0, "aria-label": t("record.level"), hidden: true });
   const told = element("p", { class: "hint", role: "status", id: "record-status" }, t("add.advice", { sentence: sentenceFor(document.documentElement.lang) }));
   const drop = element("div", { class: "drop", id: "voice-drop" },
@@ -105,7 +105,7 @@ export function createAddVoice({ send, onAdded, announce }) {
     if (recording) {
       const { stop } = recording;
       recording = null;
-      recordButton.textContent = t("record.start");
+      recordButton.replaceChildren(icon("mic"), t("record.start"));
       level.hidden = true;
       told.textContent = t("record.done");
       const blob = await stop();
@@ -117,7 +117,7 @@ export function createAddVoice({ send, onAdded, announce }) {
         level.value = Math.round(loudest * 100);
         told.textContent = `${clock(seconds)} · ${t("add.advice", { sentence: sentenceFor(document.documentElement.lang) })}`;
       }, () => void toggleRecording());
-      recordButton.textContent = t("record.stop");
+      recordButton.replaceChildren(icon("stop"), t("record.stop"));
       level.hidden = false;
     } catch (error) {
       say(alert, error.message);

@@ -48,7 +48,7 @@ export function voiceCard(voice, { isFavourite, onStar, onUse, onTest, onPlayCli
         ...(grade ? [badge(grade, t(`quality.${grade}`))] : []),
         star),
       facts(voiceFacts(voice), voice.clip ? clock(voice.clip.duration_sec) : "", names?.length ? t("voices.with", { models: names.join(", ") }) : ""),
-      ...(why ? [element("p", { class: "problem" }, why)] : []),
+      ...(why ? [element("p", { class: "hint unusable" }, `${why} – `, element("a", { href: "#/models" }, t("voices.get-model")))] : []),
       facts(voice.origin),
       ...(voice.clip ? [element("details", { class: "preview" },
         element("summary", {}, element("span", {}, t("quality.title"))), qualityReport(voice))] : [])),

@@ -65,7 +65,7 @@ export function createVoicesView({ api, store, favourites, root, announce, refre
     return voiceCard(voice, {
       isFavourite: favourites.has(voice.id),
       onStar: () => favourites.toggle(voice.id),
-      onUse: () => onUse({ voice: voice.id, ...modelFor(voice) }),
+      onUse: () => onUse({ voice: voice.id, model: modelFor(voice) }),
       onTest: () => test(voice),
       onPlayClip: () => void play(voice.clip.audio_url),
       onRename: () => void rename(voice),
@@ -84,10 +84,9 @@ export function createVoicesView({ api, store, favourites, root, announce, refre
     }
   }
 
-  /** Nothing where the default model can speak with it; else a model that can. */
+  /** A model that can speak with it; null where the default one can. */
   function modelFor(voice) {
-    const able = speakers(voice);
-    return voice.usable === false && able?.length > 0 ? { model: able[0] } : {};
+    return voice.usable === false ? (speakers(voice)?.[0] ?? null) : null;
   }
 
   /** Speaks a sentence with the voice and plays it. */
@@ -98,7 +97,8 @@ export function createVoicesView({ api, store, favourites, root, announce, refre
   }
 
   async function spoken(voice) {
-    const request = { text: sentenceFor(voice.language), voice_mode: "predefined", predefined_voice_id: voice.id, ...modelFor(voice) };
+    const model = modelFor(voice);
+    const request = { text: sentenceFor(voice.language), voice_mode: "predefined", predefined_voice_id: voice.id, ...(model ? { model } : {}) };
     const { job_id: id } = await api.enqueue(request);
     announce(t("voices.testing", { name: voice.name }));
     return new Promise((resolve, reject) => {

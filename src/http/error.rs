@@ -14,6 +14,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::config::ConfigError;
+use crate::files::FileError;
 use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
@@ -72,6 +74,11 @@ pub enum ApiError {
         /// Until it is tried again.
         retry_in: Duration,
     },
+
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    #[error("The settings cannot be kept; the server's log says why.")]
+    Saving(#[from] FileError),
 
     #[error(transparent)]
     Library(#[from] LibraryError),
@@ -149,7 +156,7 @@ impl ApiError {
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Draft(
-                DraftError::EmptyText | DraftError::TextTooLong { .. } | DraftError::Field { .. },
+                DraftError::EmptyText { .. } | DraftError::TextTooLong { .. } | DraftError::Field { .. },
             )
             | Self::Library(
                 LibraryError::Name
@@ -163,12 +170,14 @@ impl ApiError {
                 ),
             )
             | Self::NoClip
+            | Self::Settings(_)
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } => StatusCode::TOO_EARLY,
             Self::QueueFull { .. } | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed { .. }
             | Self::Store(_)
             | Self::File(_)
+            | Self::Saving(_)
             | Self::Models(
                 ModelsError::Entry { .. }
                 | ModelsError::File { .. }
@@ -207,9 +216,9 @@ impl From<EnqueueError> for ApiError {
     }
 }
 
-/// Carries the error from where it became a response to where it is logged.
+/// Carries the error from where it became a response to where it is told in other words and logged.
 #[derive(Clone)]
-struct Cause(Arc<ApiError>);
+pub(super) struct Cause(pub(super) Arc<ApiError>);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

@@ -21,8 +21,24 @@ const MAX_ECHO: usize = 60;
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
+    /// As it was sent.
+    pub(super) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
     pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, DraftError> {
         self.read(name, "a text", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A text, or an object whose `id` is one.
+    pub(super) fn text_or_id(&self, name: &'static str) -> Result<Option<String>, DraftError> {
+        self.read(name, "a text, or an object with a text in id", |value| {
+            value.as_str().or_else(|| value.get("id")?.as_str()).map(str::to_owned)
+        })
+    }
+
+    pub(super) fn object(&self, name: &'static str) -> Result<Option<Self>, DraftError> {
+        self.read(name, "an object", |value| value.as_object().cloned().map(Self))
     }
 
     pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, DraftError> {
@@ -54,6 +70,12 @@ impl Fields {
                 read(value).map(Some).ok_or_else(|| DraftError::field(name, expected, echo(value)))
             }
         }
+    }
+}
+
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
     }
 }
 

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "api/described.rs"]
+mod described;
+#[path = "api/documented.rs"]
+mod documented;
 #[path = "api/elevenlabs.rs"]
 mod elevenlabs;
 #[path = "api/mcp.rs"]

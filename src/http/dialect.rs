@@ -15,15 +15,16 @@ use crate::models::ModelsError;
 use crate::speech::request::DraftError;
 use crate::voices::LibraryError;
 
+/// Whose clients ask for a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
+pub(super) enum Dialect {
     Ours,
     OpenAi,
     ElevenLabs,
 }
 
 impl Dialect {
-    fn of(path: &str) -> Self {
+    pub(super) fn of(path: &str) -> Self {
         let under =
             |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if ["/v1/text-to-speech", "/v1/voices", "/v2/voices"].into_iter().any(under) {

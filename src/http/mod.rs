@@ -14,6 +14,7 @@ mod loading;
 mod mcp;
 mod models;
 mod openai;
+mod openapi;
 mod speak;
 mod system;
 mod tts;
@@ -120,6 +121,8 @@ pub fn router(context: Context) -> Router {
     let bounded = Router::new()
         .route("/", get(ui::index))
         .route("/assets/{version}/{*path}", get(ui::asset))
+        .route("/docs", get(ui::docs))
+        .route("/openapi.json", get(openapi::serve))
         .route("/tts/enqueue", post(tts::enqueue))
         .route("/tts/{id}", delete(tts::cancel))
         .route("/tts/{id}/status", get(tts::status))

@@ -33,6 +33,8 @@ struct Page {
     /// The hash in the prefix.
     version: String,
     html: String,
+    /// The viewer of the API's description.
+    docs: String,
     entity_tag: String,
 }
 
@@ -46,13 +48,22 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
     }
     // Twelve digits tell versions apart; nobody gains by forging one.
     let version = format!("{:x}", all.finalize())[..12].to_owned();
-    let source = Web::get("index.html").map(|file| file.data.into_owned()).unwrap_or_default();
-    let html = String::from_utf8_lossy(&source).replace(PLACEHOLDER, &format!("/assets/{version}"));
-    Page { entity_tag: format!("\"{version}\""), version, html }
+    let html = |name: &str| {
+        let source = Web::get(name).map(|file| file.data.into_owned()).unwrap_or_default();
+        String::from_utf8_lossy(&source).replace(PLACEHOLDER, &format!("/assets/{version}"))
+    };
+    Page { html: html("index.html"), docs: html("docs.html"), entity_tag: format!("\"{version}\""), version }
 });
 
 pub(super) async fn index(asked: HeaderMap) -> Response {
-    let page = &*PAGE;
+    serve(&PAGE, &PAGE.html, &asked)
+}
+
+pub(super) async fn docs(asked: HeaderMap) -> Response {
+    serve(&PAGE, &PAGE.docs, &asked)
+}
+
+fn serve(page: &'static Page, html: &'static str, asked: &HeaderMap) -> Response {
     let headers: [(HeaderName, &str); 4] = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
@@ -63,13 +74,13 @@ pub(super) async fn index(asked: HeaderMap) -> Response {
     if known.is_some_and(|tags| matches(tags, &page.entity_tag)) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    (headers, page.html.as_str()).into_response()
+    (headers, html).into_response()
 }
 
 pub(super) async fn asset(Path((version, path)): Path<(String, String)>) -> Result<Response, ApiError> {
     let missing = || ApiError::NoRoute(format!("/assets/{version}/{path}"));
     // A page of another version must not be mixed with these files.
-    if version != PAGE.version || path == "index.html" {
+    if version != PAGE.version || ["index.html", "docs.html"].contains(&path.as_str()) {
         return Err(missing());
     }
     let file = Web::get(&path).ok_or_else(missing)?;
@@ -101,9 +112,10 @@ mod tests {
     #[test]
     fn the_page_refers_to_assets_that_are_embedded() {
         let prefix = format!("/assets/{}/", PAGE.version);
+        let both = format!("{}{}", PAGE.html, PAGE.docs);
         let wanted: Vec<&str> =
-            PAGE.html.split(&prefix).skip(1).filter_map(|rest| rest.split('"').next()).collect();
-        assert!(!wanted.is_empty() && !PAGE.html.contains(PLACEHOLDER));
+            both.split(&prefix).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(!wanted.is_empty() && !both.contains(PLACEHOLDER));
         for path in wanted {
             assert!(Web::get(path).is_some(), "{path}");
             assert_ne!(media_type(path), "application/octet-stream", "{path}");
@@ -112,10 +124,12 @@ mod tests {
 
     #[test]
     fn the_page_has_no_inline_script_style_or_handler_that_the_policy_would_block() {
-        for script in PAGE.html.split("<script").skip(1) {
-            assert!(script.split('>').next().unwrap_or_default().contains("src="), "{script:.80}");
+        for html in [&PAGE.html, &PAGE.docs] {
+            for script in html.split("<script").skip(1) {
+                assert!(script.split('>').next().unwrap_or_default().contains("src="), "{script:.80}");
+            }
+            assert!(!html.contains("<style") && !html.contains(" style="));
+            assert!(!html.contains(" onclick=") && !html.contains("javascript:"));
         }
-        assert!(!PAGE.html.contains("<style") && !PAGE.html.contains(" style="));
-        assert!(!PAGE.html.contains(" onclick=") && !PAGE.html.contains("javascript:"));
     }
 }

@@ -34,9 +34,14 @@ pub(super) async fn message(
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let message = fields.into_value();
-    let id = message.get("id").cloned().filter(|id| id.is_string() || id.is_number());
-    let Some(method) = message.get("method").and_then(Value::as_str) else {
-        return Ok(failed(&Value::Null, INVALID_REQUEST, "a message needs a method"));
+    let id = message.get("id").cloned();
+    let is_id = id.as_ref().is_none_or(|id| id.is_string() || id.is_i64() || id.is_u64());
+    let method = message.get("method").and_then(Value::as_str);
+    let (true, true, Some(method)) = (is_id, message.get("jsonrpc") == Some(&json!("2.0")), method) else {
+        let reason =
+            "a message has \"jsonrpc\": \"2.0\", a method, and an id that is a text or a whole number";
+        let told = failed(&Value::Null, INVALID_REQUEST, reason);
+        return Ok((StatusCode::BAD_REQUEST, told).into_response());
     };
     // A notification, such as `notifications/initialized`, is taken and not answered.
     let Some(id) = id else { return Ok(StatusCode::ACCEPTED.into_response()) };

@@ -266,7 +266,7 @@ mod tests {
             ("Hello there. ", &[], "Hello there. "),
             ("Hello there. I am", &["Hello there."], "I am"),
             ("It costs 3.", &[], "It costs 3."),
-            ("Dr. Who? Yes! No", &["Dr. Who?", "Yes!"], "No"),
+            ("Dr. Smith is in? Yes! No", &["Dr. Smith is in?", "Yes!"], "No"),
             ("No. No. No", &["No.", "No."], "No"),
         ] {
             assert_eq!(

@@ -99,8 +99,11 @@ fn mistakes_of_the_assistant_are_results_and_broken_messages_are_errors() {
         (json!({ "jsonrpc": "2.0", "id": 7, "method": "resources/list" }), -32_601),
         (json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "sing" } }), -32_602),
         (json!({ "jsonrpc": "2.0", "id": 7 }), -32_600),
+        (json!({ "jsonrpc": "2.0", "id": {}, "method": "ping" }), -32_600),
+        (json!({ "id": 7, "method": "ping" }), -32_600),
     ] {
-        let answer = server.post("/mcp", &message).json();
-        assert_eq!(answer["error"]["code"], code, "{answer}");
+        let answer = server.post("/mcp", &message);
+        assert_eq!(answer.status, if code == -32_600 { 400 } else { 200 });
+        assert_eq!(answer.json()["error"]["code"], code, "{}", answer.text());
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Operation, reference};
+use crate::speech::AudioFormat;
 
 pub(super) const TAGS: [(&str, &str); 9] = [
     ("Speech", "Text in, sound in the answer"),
@@ -25,6 +26,16 @@ pub(super) fn operations() -> Vec<Operation> {
 
 fn text() -> Value {
     json!({ "type": "string" })
+}
+
+/// The usual of ElevenLabs' names; any rate in between is taken too.
+fn output_formats() -> Value {
+    const RATES: [u32; 6] = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000];
+
+    let name = |format: &AudioFormat| json!(format).as_str().unwrap_or_default().to_owned();
+    let names =
+        AudioFormat::ALL.iter().flat_map(|format| RATES.map(|rate| format!("{}_{rate}", name(format))));
+    json!({ "enum": names.collect::<Vec<_>>() })
 }
 
 fn list_of(schema: &str) -> Value {
@@ -137,7 +148,10 @@ fn models() -> Vec<Operation> {
         Operation::new("delete", "/api/models/{name}", "Models", "Remove an installed model from the disk")
             .object("It is removed", object()),
         Operation::new("post", "/api/models/{name}/pull", "Models", "Bring a model here")
-            .query("refresh", &text(), "Fetch again what is damaged")
+            .takes(
+                "application/json",
+                json!({ "type": "object", "properties": { "refresh": { "type": ["boolean", "null"] } } }),
+            )
             .object("It is there already, or being brought", object())
             .gives(202, "It is being brought", Some(("application/json", object()))),
         Operation::new(
@@ -160,6 +174,7 @@ fn models() -> Vec<Operation> {
             "Models",
             "Read every file of a model and compare",
         )
+        .takes("application/json", object())
         .object("What was found", object()),
         Operation::new("post", "/api/models/{name}/load", "Models", "Load a model into memory now")
             .object("It is loaded", told())
@@ -223,7 +238,7 @@ fn elevenlabs() -> Vec<Operation> {
         Operation::new("post", path, "ElevenLabs", "Speak a text in a voice; the answer is the audio")
             .query(
                 "output_format",
-                &text(),
+                &output_formats(),
                 "A codec, a sample rate and perhaps a bit rate, such as wav_44100",
             )
             .json_body("ElevenLabsSpeech")

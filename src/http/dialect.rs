@@ -111,7 +111,9 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::NotJson { .. }
         | ApiError::BodyUnreadable(_) => Some("invalid_json"),
         ApiError::BodyTooLarge { .. } => Some("request_too_large"),
-        ApiError::QueueFull { .. } | ApiError::TooManyWaiting { .. } => Some("rate_limit_exceeded"),
+        ApiError::QueueFull { .. } | ApiError::ClientFull { .. } | ApiError::TooManyWaiting { .. } => {
+            Some("rate_limit_exceeded")
+        }
         ApiError::NoRoute(_) => Some("unknown_url"),
         ApiError::Method(_) => Some("method_not_supported"),
         ApiError::Failed { .. } => Some("speech_failed"),
@@ -123,6 +125,8 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::NotYet { .. }
         | ApiError::AudioGone(_)
         | ApiError::AlreadyFinished { .. }
+        | ApiError::NotFailed { .. }
+        | ApiError::KeyReused
         | ApiError::Range { .. }
         | ApiError::Library(_)
         | ApiError::VoiceInUse { .. }

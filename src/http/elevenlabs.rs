@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::aliases;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::{Fields, Named};
 use super::speak::sound;
@@ -30,13 +31,14 @@ pub(super) async fn speech(
     State(context): State<Context>,
     Named(voice): Named,
     Query(asked): Query<HashMap<String, String>>,
+    Caller(client): Caller,
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let request = checked(voice, &asked, &fields, &context).map_err(|error| match error {
         ApiError::Draft(error) => ApiError::Draft(error.renamed(field_name)),
         other => other,
     })?;
-    let job = context.spoken(request).await?;
+    let job = context.spoken(client, request).await?;
     sound(&context, &job, &format!("speech_{}", timestamp(job.created_at))).await
 }
 

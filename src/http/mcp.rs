@@ -11,10 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::Context;
 use super::aliases;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Fields;
-use super::tts::{Status, draft};
-use crate::jobs::{JobId, Priority};
+use super::tts::{Status, draft, find};
+use crate::jobs::{JobId, NewJob, Priority};
 use crate::speech::request::{self, Draft};
 
 /// Versions of the protocol that differ in nothing that is done here; the newest first.
@@ -30,6 +31,7 @@ const INVALID_PARAMETERS: i64 = -32_602;
 
 pub(super) async fn message(
     State(context): State<Context>,
+    caller: Caller,
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, ApiError> {
@@ -59,9 +61,9 @@ pub(super) async fn message(
                 .and_then(|host| host.to_str().ok())
                 .map(|host| format!("http://{host}"));
             let called = match name {
-                "speak" => speak(&context, arguments, base.as_deref().unwrap_or_default()).await,
+                "speak" => speak(&context, caller, arguments, base.as_deref().unwrap_or_default()).await,
                 "list_voices" => list_voices(&context, arguments),
-                "job_status" => job_status(&context, arguments).await,
+                "job_status" => job_status(&context, &caller, arguments).await,
                 other => return Ok(failed(&id, INVALID_PARAMETERS, &format!("there is no tool {other:?}"))),
             };
             called.unwrap_or_else(|error| {
@@ -133,7 +135,12 @@ fn tools() -> Value {
     ])
 }
 
-async fn speak(context: &Context, arguments: Map<String, Value>, base: &str) -> Result<Value, ApiError> {
+async fn speak(
+    context: &Context,
+    caller: Caller,
+    arguments: Map<String, Value>,
+    base: &str,
+) -> Result<Value, ApiError> {
     let fields = Fields::from(arguments);
     let model = fields.text("model")?.map(|name| aliases::model(name, context));
     let draft = Draft {
@@ -155,11 +162,12 @@ async fn speak(context: &Context, arguments: Map<String, Value>, base: &str) -> 
     };
     let request = context.admitted(draft).map_err(renamed)?;
     if fields.flag("wait")? == Some(false) {
-        let job = context.jobs.enqueue(request, Priority::Normal).await?;
+        let job = NewJob { client: caller.0, ..NewJob::new(request, Priority::Normal) };
+        let job = context.jobs.accept(job).await?.job;
         let said = format!("Job {} is queued; ask job_status how it is doing.", job.id);
         return Ok(told(&said, &Status::listed(&job).to_json()));
     }
-    let job = context.spoken(request).await?;
+    let job = context.spoken(caller.0, request).await?;
     let output = super::output(&job)?;
     let url = format!("{base}/tts/{}/result", job.id);
     let seconds = output.duration_ms as f64 / 1000.0;
@@ -191,11 +199,14 @@ fn list_voices(context: &Context, arguments: Map<String, Value>) -> Result<Value
     Ok(told(&lines.join("\n"), &facts))
 }
 
-async fn job_status(context: &Context, arguments: Map<String, Value>) -> Result<Value, ApiError> {
+async fn job_status(
+    context: &Context,
+    caller: &Caller,
+    arguments: Map<String, Value>,
+) -> Result<Value, ApiError> {
     let wanted = Fields::from(arguments).text("job_id")?.unwrap_or_default();
-    let unknown = || ApiError::UnknownJob(wanted.clone());
-    let id: JobId = wanted.parse().map_err(|_no_uuid| unknown())?;
-    let job = context.jobs.get(id).await?.ok_or_else(unknown)?;
+    let id: JobId = wanted.parse().map_err(|_no_uuid| ApiError::UnknownJob(wanted))?;
+    let job = find(context, caller, id).await?;
     let mut facts = Status::listed(&job).to_json();
     if job.output.is_some() {
         facts["result_url"] = json!(format!("/tts/{id}/result"));

@@ -4,12 +4,14 @@
 //! that users run, on a port of their own.
 
 mod aliases;
+mod caller;
 mod dialect;
 mod elevenlabs;
 mod error;
 mod extract;
 mod files;
 mod guard;
+mod jobs;
 mod loading;
 mod mcp;
 mod models;
@@ -23,6 +25,7 @@ mod upload;
 mod upstream;
 mod voices;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +48,7 @@ use crate::jobs::Jobs;
 use crate::models::Models;
 use crate::speech::catalog::Catalog;
 use crate::speech::engine::{Engine, ModelState, States};
+pub use caller::client_at;
 pub use error::ApiError;
 pub use tts::{Status, output};
 
@@ -131,7 +135,8 @@ pub fn router(context: Context) -> Router {
         .route("/api/models/{name}/load", post(loading::load))
         .route("/api/models/{name}/unload", post(loading::unload))
         .route("/api/unload", post(loading::unload_all))
-        .route("/api/jobs", get(tts::list))
+        .route("/api/jobs", get(jobs::list))
+        .route("/api/jobs/{id}/retry", post(jobs::retry))
         .route("/api/voices", get(voices::list).post(upload::add))
         .route("/api/voices/{id}", patch(voices::rename).delete(voices::remove))
         .route("/api/voices/{id}/audio", get(voices::audio))
@@ -209,7 +214,9 @@ pub async fn serve(
         // Whoever watches a pull would otherwise keep the server from stopping.
         models.cancel_all_pulls();
     };
-    let server = axum::serve(listener, router(context)).with_graceful_shutdown(graceful).into_future();
+    let server = axum::serve(listener, router(context).into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(graceful)
+        .into_future();
     let deadline = async move {
         if told_to_stop.wait_for(|told| *told).await.is_err() {
             std::future::pending::<()>().await;

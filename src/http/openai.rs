@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::aliases;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::{Fields, Named};
 use super::speak::sound;
@@ -22,13 +23,17 @@ use crate::speech::request::{self, Draft, DraftError};
 /// OpenAI's own.
 const DEFAULT_FORMAT: &str = "wav";
 
-pub(super) async fn speech(State(context): State<Context>, fields: Fields) -> Result<Response, ApiError> {
+pub(super) async fn speech(
+    State(context): State<Context>,
+    Caller(client): Caller,
+    fields: Fields,
+) -> Result<Response, ApiError> {
     let wanted = speech_draft(&fields, &context).map_err(|error| error.renamed(field_name))?;
     let request = context.admitted(wanted).map_err(|error| match error {
         ApiError::Draft(error) => ApiError::Draft(error.renamed(field_name)),
         other => other,
     })?;
-    let job = context.spoken(request).await?;
+    let job = context.spoken(client, request).await?;
     sound(&context, &job, &format!("speech_{}", timestamp(job.created_at))).await
 }
 

@@ -10,11 +10,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use tracing::Instrument;
 
+use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Fields;
 use super::tts::{checked, download, timestamp};
 use super::{Context, failure_after};
-use crate::jobs::{Job, JobId, Jobs, Priority};
+use crate::jobs::{Client, Job, JobId, Jobs, NewJob, Priority};
 use crate::speech::SpeechRequest;
 
 const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
@@ -22,9 +23,13 @@ const JOB_ID: HeaderName = HeaderName::from_static("x-declaim-job-id");
 /// Of the audio, in seconds.
 const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
 
-pub(super) async fn speak(State(context): State<Context>, fields: Fields) -> Result<Response, ApiError> {
+pub(super) async fn speak(
+    State(context): State<Context>,
+    Caller(client): Caller,
+    fields: Fields,
+) -> Result<Response, ApiError> {
     let request = checked(&fields, &context)?;
-    let job = context.spoken(request).await?;
+    let job = context.spoken(client, request).await?;
     sound(&context, &job, &file_name(&job)).await
 }
 
@@ -49,12 +54,13 @@ impl Context {
     /// # Errors
     /// When the job is not accepted, its model cannot be loaded, or it takes longer than anybody may wait; in the last case
     /// it goes on.
-    pub async fn spoken(&self, request: SpeechRequest) -> Result<Job, ApiError> {
+    pub async fn spoken(&self, client: Client, request: SpeechRequest) -> Result<Job, ApiError> {
         let limit = self.settings.limits.max_waiting_requests;
         let _permit = self.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
         let model = request.model.clone().unwrap_or_default();
         let accepted = Instant::now();
-        let job = self.jobs.enqueue(request, Priority::Interactive).await?;
+        let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };
+        let job = self.jobs.accept(job).await?.job;
         let id = job.id;
         let hold = Hold::on(&self.jobs, id);
         let job = tokio::select! {

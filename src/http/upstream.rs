@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::Context;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::{Fields, Named};
 use super::system::model_info;
-use super::tts::download;
+use super::tts::{download, find};
 use super::voices::{predefined_files, uploaded_files};
 use crate::config::saved;
 use crate::files;
@@ -121,13 +122,17 @@ pub(super) async fn initial_data(State(context): State<Context>) -> Result<Json<
 /// A result by its file's name, which begins with the id of its job.
 pub(super) async fn output(
     State(context): State<Context>,
+    caller: Caller,
     Named(file): Named,
     asked: HeaderMap,
 ) -> Result<Response, ApiError> {
     let stem = file.split('.').next().unwrap_or_default();
     let missing = || ApiError::NoRoute(format!("/outputs/{file}"));
     let id: JobId = stem.parse().map_err(|_no_id| missing())?;
-    let job = context.jobs.get(id).await?.ok_or_else(missing)?;
+    let job = find(&context, &caller, id).await.map_err(|error| match error {
+        ApiError::UnknownJob(_) => missing(),
+        other => other,
+    })?;
     if job.output.as_ref().is_none_or(|output| output.file_name != file) {
         return Err(missing());
     }

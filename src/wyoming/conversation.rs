@@ -13,7 +13,7 @@ use waveform::wav;
 
 use super::event::{self, Event, ReadError};
 use crate::http::{ApiError, Context};
-use crate::jobs::{Job, with_causes};
+use crate::jobs::{Client, Job, with_causes};
 use crate::speech::chunk::{self, Limits};
 use crate::speech::request::{self, Draft};
 
@@ -42,6 +42,7 @@ pub(super) async fn hold(
     mut reader: impl AsyncBufRead + Unpin + Send + 'static,
     mut writer: impl AsyncWrite + Unpin,
     context: Context,
+    client: Client,
 ) {
     let (heard, mut events) = mpsc::channel(WAITING);
     let left = CancellationToken::new();
@@ -61,7 +62,7 @@ pub(super) async fn hold(
             }
         }
     });
-    let mut conversation = Conversation { context, writer: &mut writer, left, stream: None };
+    let mut conversation = Conversation { context, client, writer: &mut writer, left, stream: None };
     let mut ended = None;
     while let Some(next) = events.recv().await {
         let answered = match next {
@@ -87,6 +88,7 @@ pub(super) async fn hold(
 
 struct Conversation<'a, W> {
     context: Context,
+    client: Client,
     writer: &'a mut W,
     left: CancellationToken,
     stream: Option<Stream>,
@@ -180,7 +182,7 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
         };
         let request = self.context.admitted(draft)?;
         let job = tokio::select! {
-            job = self.context.spoken(request) => job?,
+            job = self.context.spoken(self.client.clone(), request) => job?,
             () = self.left.cancelled() => return Err(Ended::Left),
         };
         let path = sound_of(&self.context, &job)?;

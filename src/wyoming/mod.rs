@@ -5,16 +5,17 @@
 mod conversation;
 mod event;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::BufReader;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::Context;
+use crate::http::{Context, client_at};
 
 /// Clients at one time; one more waits in the system's queue.
 const MAX_CLIENTS: usize = 32;
@@ -32,12 +33,12 @@ pub async fn serve(listener: TcpListener, context: Context, stop: CancellationTo
         };
         while conversations.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, permit)) => {
-                let context = context.clone();
+            Ok((stream, peer, permit)) => {
+                let (context, client) = (context.clone(), client_at(peer.ip()));
                 conversations.spawn(async move {
                     let _permit = permit;
                     let (reader, writer) = stream.into_split();
-                    conversation::hold(BufReader::new(reader), writer, context).await;
+                    conversation::hold(BufReader::new(reader), writer, context, client).await;
                 });
             }
             Err(error) => {
@@ -52,10 +53,10 @@ pub async fn serve(listener: TcpListener, context: Context, stop: CancellationTo
 async fn accept(
     listener: &TcpListener,
     clients: &Arc<Semaphore>,
-) -> std::io::Result<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let permit = Arc::clone(clients).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _address) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     // Pieces of sound are small and wanted now.
     stream.set_nodelay(true)?;
-    Ok((stream, permit))
+    Ok((stream, peer, permit))
 }

@@ -88,6 +88,14 @@ fn jobs() -> Vec<Operation> {
                 "How many",
             )
             .object("The jobs, each with its text", list_of("Job")),
+        Operation::new(
+            "post",
+            "/api/jobs/{id}/retry",
+            "Jobs",
+            "Try a failed job again; chunks that were finished are kept",
+        )
+        .takes("application/json", json!({ "type": "object" }))
+        .json("The job, queued", "Job"),
         Operation::new("get", "/outputs/{file}", "Jobs", "The audio of a completed job by its file's name")
             .sound("The audio")
             .gives(

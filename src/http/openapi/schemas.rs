@@ -81,6 +81,7 @@ pub(super) fn schemas() -> Value {
             "reference_audio_filename": optional("string"),
             "output_format": formats(),
             "speed_factor": number(&ranges::SPEEDS),
+            "priority": { "enum": ["high", "normal", "low", null] },
         })),
         "OpenAiSpeech": speech(&["input"], json!({
             "input": spoken(),

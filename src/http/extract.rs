@@ -52,8 +52,10 @@ impl Fields {
 
     /// Accepts `3.0`, as clients in languages without integers send it.
     pub(super) fn whole(&self, name: &'static str) -> Result<Option<i64>, DraftError> {
-        // Up to 2^53 a float is exactly the integer that was meant.
-        let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
+        /// Up to 2^53 a float is exactly the integer that was meant.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+
+        let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64);
         self.read(name, "a whole number", |value| {
             value.as_i64().or_else(|| value.as_f64().and_then(from_float))
         })

@@ -179,9 +179,10 @@ impl Context {
 /// # Errors
 /// The first field that has the wrong type.
 pub(super) fn draft(fields: &Fields) -> Result<Draft, DraftError> {
+    let reference = fields.text("reference_audio_filename")?;
     let reference = match fields.text("voice_mode")?.as_deref() {
         None | Some("predefined") => None,
-        Some("clone") => Some(fields.text("reference_audio_filename")?.unwrap_or_default()),
+        Some("clone") => Some(reference.unwrap_or_default()),
         Some(other) => {
             return Err(DraftError::field("voice_mode", "predefined or clone", format!("{other:?}")));
         }

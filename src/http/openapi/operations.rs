@@ -68,7 +68,7 @@ fn speech() -> Vec<Operation> {
 fn jobs() -> Vec<Operation> {
     vec![
         Operation::new("post", "/tts/enqueue", "Jobs", "Accept a text; 202 means that it is on the disk")
-            .json_body("Speech")
+            .json_body("QueuedSpeech")
             .gives(202, "Where to ask how it is doing", Some(("application/json", reference("Accepted")))),
         Operation::new("get", "/tts/{id}/status", "Jobs", "How a job is doing").json("The job", "Job"),
         Operation::new("get", "/tts/{id}/result", "Jobs", "The audio of a completed job, also in parts")
@@ -339,12 +339,13 @@ fn assistants() -> Vec<Operation> {
                     "jsonrpc": { "const": "2.0" },
                     "id": { "type": ["string", "integer"] },
                     "method": text(),
-                    "params": { "type": "object" }
+                    "params": {}
                 },
                 "required": ["jsonrpc", "method"]
             }),
         )
         .object("The answer", json!({ "type": "object", "required": ["jsonrpc", "id"] }))
-        .gives(202, "A notification was taken", None),
+        .gives(202, "A notification was taken", None)
+        .gives(400, "This is no message", Some(("application/json", json!({ "type": "object" })))),
     ]
 }

@@ -65,6 +65,26 @@ fn speech(required: &[&str], properties: Value) -> Value {
     schema
 }
 
+/// The fields of `POST /tts` beside [`sampling`].
+fn own_speech() -> Value {
+    json!({
+        "text": spoken(),
+        "model": optional("string"),
+        "voice_mode": { "enum": ["predefined", "clone", null] },
+        "predefined_voice_id": optional("string"),
+        "reference_audio_filename": optional("string"),
+        "output_format": formats(),
+        "speed_factor": number(&ranges::SPEEDS),
+    })
+}
+
+/// The same, and how urgent it is.
+fn queued_speech() -> Value {
+    let mut schema = speech(&["text"], own_speech());
+    schema["properties"]["priority"] = json!({ "enum": ["high", "normal", "low", null] });
+    schema
+}
+
 pub(super) fn schemas() -> Value {
     let text = || json!({ "type": "string" });
     let seconds = || json!({ "type": "number" });
@@ -73,16 +93,8 @@ pub(super) fn schemas() -> Value {
     let percent = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
     let states = json!({ "enum": ["queued", "running", "completed", "failed", "cancelled"] });
     json!({
-        "Speech": speech(&["text"], json!({
-            "text": spoken(),
-            "model": optional("string"),
-            "voice_mode": { "enum": ["predefined", "clone", null] },
-            "predefined_voice_id": optional("string"),
-            "reference_audio_filename": optional("string"),
-            "output_format": formats(),
-            "speed_factor": number(&ranges::SPEEDS),
-            "priority": { "enum": ["high", "normal", "low", null] },
-        })),
+        "Speech": speech(&["text"], own_speech()),
+        "QueuedSpeech": queued_speech(),
         "OpenAiSpeech": speech(&["input"], json!({
             "input": spoken(),
             "model": optional("string"),

@@ -11,6 +11,8 @@ pub mod jobs;
 
 pub mod http;
 
+pub mod wyoming;
+
 pub mod app;
 
 pub mod cli;

@@ -2,15 +2,33 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "api/described.rs"]
+mod described;
+#[path = "api/documented.rs"]
+mod documented;
+#[path = "api/elevenlabs.rs"]
+mod elevenlabs;
+#[path = "api/mcp.rs"]
+mod mcp;
 #[path = "api/models.rs"]
 mod models;
+#[path = "api/openai.rs"]
+mod openai;
+#[path = "api/pages.rs"]
+mod pages;
+#[path = "api/recorded.rs"]
+mod recorded;
 mod server;
 #[path = "api/stream.rs"]
 mod stream;
 #[path = "api/stream_socket.rs"]
 mod stream_socket;
+#[path = "api/upstream.rs"]
+mod upstream;
 #[path = "api/voices.rs"]
 mod voices;
+#[path = "api/wyoming.rs"]
+mod wyoming;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -75,6 +93,13 @@ fn the_journey_of_the_guide_from_enqueue_to_result() {
         .unwrap_or_else(|| panic!("{name}"));
     assert_timestamp(stamp);
     assert_eq!(server.get(&format!("/tts/{id}/result")).body, result.body, "a result can be fetched again");
+}
+
+/// Sample rate and seconds of a WAV file.
+fn heard(wav: &[u8]) -> (u32, f64) {
+    let reader = hound::WavReader::new(std::io::Cursor::new(wav)).unwrap();
+    let rate = reader.spec().sample_rate;
+    (rate, f64::from(reader.duration()) / f64::from(rate))
 }
 
 fn assert_timestamp(stamp: &str) {

@@ -242,6 +242,46 @@ fn a_clip_is_checked_added_spoken_with_renamed_and_removed() {
 }
 
 #[test]
+fn what_upstream_had_is_brought_over_once_and_its_folder_is_only_read() {
+    let data = tempfile::tempdir().unwrap();
+    let theirs = tempfile::tempdir().unwrap();
+    for (folder, name, pitch) in [("voices", "Emily.wav", 220.0), ("reference_audio", "My Voice.wav", 110.0)]
+    {
+        std::fs::create_dir(theirs.path().join(folder)).unwrap();
+        write_clip(&theirs.path().join(folder).join(name), 3, pitch);
+    }
+    std::fs::write(theirs.path().join("voices/readme.txt"), "no clip").unwrap();
+    let config =
+        "model: {repo_id: chatterbox-turbo}\ngeneration_defaults: {temperature: 0.65, speed_factor: 9}\n";
+    std::fs::write(theirs.path().join("config.yaml"), config).unwrap();
+    let folder = theirs.path().to_str().unwrap();
+
+    let brought = out(&run(data.path(), &["import-upstream", folder]));
+    for words in [
+        "settings: 1 written to",
+        "left out: generation_defaults.speed_factor: expected a number from 0.25 to 4, found 9",
+        "`declaim models pull turbo`",
+        "left out: readme.txt: the clip cannot be used",
+    ] {
+        assert!(brought.contains(words), "{words}: {brought}");
+    }
+    assert_eq!(brought.matches("voices: 1 added from").count(), 2, "{brought}");
+    let ours = std::fs::read_to_string(data.path().join("config.yaml")).unwrap();
+    assert!(ours.contains("generation_defaults:\n  temperature: 0.65\n"), "{ours}");
+    let spoken = run(data.path(), &["say", "Hi", "--model", "tone-low", "--voice", "Emily.wav"]);
+    assert!(err(&spoken).contains("voice emily"), "{}", err(&spoken));
+
+    let again = out(&run(data.path(), &["import-upstream", folder]));
+    assert!(
+        again.contains("is there already and stays") && again.matches("voices: 0 added from").count() == 2,
+        "{again}"
+    );
+    assert_eq!(std::fs::read_to_string(data.path().join("config.yaml")).unwrap(), ours);
+    let nothing = run(data.path(), &["import-upstream", data.path().join("voices").to_str().unwrap()]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", err(&nothing));
+}
+
+#[test]
 fn a_voice_stays_while_a_job_of_the_directory_needs_it_and_a_running_server_sees_changes() {
     let data = tempfile::tempdir().unwrap();
     let clip = data.path().join("clip.wav");
@@ -491,7 +531,9 @@ fn a_broken_settings_file_is_an_error_with_its_place_and_stays_as_it_was() {
 fn help_names_every_command_and_version_the_version() {
     let data = tempfile::tempdir().unwrap();
     let help = out(&run(data.path(), &["--help"]));
-    for command in ["serve", "say", "voices", "jobs", "doctor", "bench", "Exit codes"] {
+    for command in
+        ["serve", "say", "voices", "jobs", "doctor", "bench", "import-upstream", "mcp", "Exit codes"]
+    {
         assert!(help.contains(command), "{command}: {help}");
     }
     assert_eq!(out(&run(data.path(), &["--version"])).trim(), concat!("declaim ", env!("CARGO_PKG_VERSION")));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::app::AppError;
 use crate::config::ConfigError;
+use crate::files::FileError;
 use crate::jobs::{JobStatus, OpenError, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
@@ -89,6 +90,10 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Write(FileError),
+    #[error("standard input cannot be read")]
+    Input(#[source] io::Error),
     #[error("cannot start the threads of the program")]
     Runtime(#[source] io::Error),
 }
@@ -144,6 +149,8 @@ impl CliError {
             | Self::Refused(_)
             | Self::Unwell { .. }
             | Self::File { .. }
+            | Self::Write(_)
+            | Self::Input(_)
             | Self::Runtime(_) => None,
         }
     }
@@ -181,6 +188,8 @@ impl CliError {
             | Self::Refused(_)
             | Self::Unwell { .. }
             | Self::File { .. }
+            | Self::Write(_)
+            | Self::Input(_)
             | Self::Runtime(_) => 1,
         }
     }

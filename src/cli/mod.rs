@@ -6,7 +6,9 @@
 mod bench;
 mod doctor;
 mod error;
+mod import_upstream;
 mod jobs;
+mod mcp;
 mod models;
 mod place;
 mod say;
@@ -56,6 +58,10 @@ enum Command {
     Jobs(jobs::JobsArgs),
     /// Check devices, data directory, disk, model and port; exits with 1 if something is wrong.
     Doctor(doctor::DoctorArgs),
+    /// Bring over the settings, voices and clips of Chatterbox-TTS-Server.
+    ImportUpstream(import_upstream::ImportArgs),
+    /// Offer a running server's tools to an assistant, by the Model Context Protocol on standard input and output.
+    Mcp(mcp::McpArgs),
     /// Measure how fast a model speaks on this machine.
     Bench(bench::BenchArgs),
 }
@@ -76,6 +82,8 @@ pub fn run() -> ExitCode {
         Some(Command::Models(arguments)) => models::run(&place, &arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&place, &arguments),
+        Some(Command::ImportUpstream(arguments)) => import_upstream::run(&place, &arguments),
+        Some(Command::Mcp(arguments)) => mcp::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&place, &arguments),
     };
     match done {

@@ -9,6 +9,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::CliError;
+use crate::config::saved::SAVED;
 use crate::config::{self, Settings, Sources};
 use crate::models::{HubSettings, Models};
 
@@ -39,11 +40,13 @@ impl Place {
         let in_data =
             self.data_dir().ok().map(|folder| folder.join("config.yaml")).filter(|file| file.is_file());
         let file = self.config.clone().or(in_data);
+        let saved = self.data_dir().ok().map(|folder| folder.join(SAVED)).filter(|file| file.is_file());
         // A variable that is not Unicode is none of ours.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let (settings, unknown) = config::load(&Sources { file: file.as_deref(), environment, flags })?;
+        let (settings, unknown) =
+            config::load(&Sources { file: file.as_deref(), saved: saved.as_deref(), environment, flags })?;
         for key in unknown {
             tracing::warn!("{key}");
         }

@@ -8,18 +8,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::place::Place;
 use super::signals::stop_signal;
 use super::{CliError, say_line};
 use crate::app::{App, AppSettings};
-use crate::config::Settings;
+use crate::config::{Settings, Wyoming};
 use crate::http::{self, Context};
 use crate::jobs::QueueSettings;
 use crate::models::Models;
 use crate::speech::catalog::{self, Catalog};
 use crate::speech::engine::{Engine, EngineSettings, ModelState};
 use crate::voices::{Library, Limits};
+use crate::wyoming;
 
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(super) struct ServeArgs {
@@ -58,7 +60,11 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     runtime.block_on(async {
         // Before anything is touched: a server that cannot be reached must not take up jobs.
-        let listener = listen(&settings).await?;
+        let listener = listen(&settings.server.host, settings.server.port).await?;
+        let wyoming = match &settings.wyoming {
+            Wyoming { enabled: true, host, port } => Some(listen(host, *port).await?),
+            Wyoming { enabled: false, .. } => None,
+        };
         let address = listener.local_addr().map_err(CliError::Serve)?;
         let url = format!("http://{address}");
         let app = App::open(AppSettings {
@@ -73,17 +79,34 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         .await?;
         tracing::info!(data = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "started");
         say_line(&format!("listening on {url}"));
+        if let Some(listener) = &wyoming {
+            say_line(&format!(
+                "listening on tcp://{} for Wyoming",
+                listener.local_addr().map_err(CliError::Serve)?
+            ));
+        }
         let announcing = tokio::spawn(announce(app.engine.clone(), public_url(address)));
         let following =
             tokio::spawn(follow_models(app.engine.catalog().clone(), models.clone(), settings.clone()));
 
         let bound = settings.server.shutdown;
-        let context = Context::new(app.jobs.clone(), app.engine.clone(), models, Arc::new(settings));
-        let served = http::serve(listener, context, async {
+        let stop = CancellationToken::new();
+        let context =
+            Context::new(app.jobs.clone(), app.engine.clone(), models, Arc::new(settings), &data_dir);
+        let voices =
+            wyoming.map(|listener| tokio::spawn(wyoming::serve(listener, context.clone(), stop.clone())));
+        let stopping = stop.clone();
+        let served = http::serve(listener, context, async move {
             stop_signal().await;
             tracing::info!("stopping");
+            stopping.cancel();
         })
         .await;
+        if let Some(voices) = voices {
+            stop.cancel();
+            // What panicked there has been logged, and the server stops either way.
+            let _ = voices.await;
+        }
         announcing.abort();
         following.abort();
         app.shutdown(bound).await;
@@ -92,10 +115,9 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
     })
 }
 
-async fn listen(settings: &Settings) -> Result<TcpListener, CliError> {
-    let server = &settings.server;
-    TcpListener::bind((server.host.as_str(), server.port)).await.map_err(|source| {
-        let address = format!("{}:{}", server.host, server.port);
+async fn listen(host: &str, port: u16) -> Result<TcpListener, CliError> {
+    TcpListener::bind((host, port)).await.map_err(|source| {
+        let address = format!("{host}:{port}");
         match source.kind() {
             io::ErrorKind::AddrInUse => CliError::AddressInUse { address },
             _ => CliError::Listen { address, source },

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use super::ConfigError;
 
+/// Sections to which layers may add keys of their own.
+const OPEN: [&str; 2] = ["aliases.models", "aliases.voices"];
+
 /// A key that a layer sets and nothing reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
@@ -79,10 +82,16 @@ fn merge_at(
 ) {
     match (below, layer, known) {
         (Value::Object(below), Value::Object(layer), Value::Object(known)) => {
+            let is_open = OPEN.contains(&path);
             for (key, value) in layer {
+                // Names of other services are told apart by their letters alone.
+                let key = if is_open { key.to_lowercase() } else { key };
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 match (below.get_mut(&key), known.get(&key)) {
                     (Some(below), Some(known)) => merge_at(name, &path, below, value, known, root, unknown),
+                    _ if is_open => {
+                        below.insert(key, value);
+                    }
                     _ => unknown.push(Unknown {
                         layer: name.to_owned(),
                         suggestion: suggestion(&path, root),
@@ -102,6 +111,8 @@ fn suggestion(path: &str, root: &Value) -> Option<String> {
     collect_paths("", root, &mut known);
     known
         .into_iter()
+        // The first of equals is taken, which is the more general one.
+        .rev()
         .map(|candidate| {
             // The right key in the wrong section, or at the top level, is as likely a slip as a wrong letter.
             let same_key = candidate.rsplit('.').next() == path.rsplit('.').next();

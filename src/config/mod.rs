@@ -5,7 +5,9 @@
 //! writes a file: a configuration that cannot be read is the user's to mend, not ours to overwrite.
 
 mod layers;
+pub mod saved;
 mod settings;
+pub mod upstream;
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +15,8 @@ use serde_json::Value;
 
 pub use layers::Unknown;
 pub use settings::{
-    AudioOutput, Format, GenerationDefaults, Hub, JobQueue, Limits, Model, OwnModel, Server, Settings, Text,
-    TtsEngine, Voices, ranges,
+    Aliases, AudioOutput, Format, GenerationDefaults, Hub, JobQueue, Limits, Model, OwnModel, Server,
+    Settings, Text, TtsEngine, Voices, Wyoming, ranges,
 };
 
 /// The defaults, every key commented.
@@ -38,6 +40,8 @@ pub enum ConfigError {
 pub struct Sources<'a> {
     /// The user's file, if there is one.
     pub file: Option<&'a Path>,
+    /// What was saved over the network, if anything was.
+    pub saved: Option<&'a Path>,
     /// The process environment; only `DECLAIM_<SECTION>__<KEY>` is looked at.
     pub environment: Vec<(String, String)>,
     /// Values from flags, as `(path, value)` such as `("server.port", 9000)`.
@@ -61,7 +65,7 @@ pub fn load(sources: &Sources<'_>) -> Result<(Settings, Vec<Unknown>), ConfigErr
         unknown.extend(layers::merge(layer, &mut merged, value, &defaults));
         settings::resolve(layer, &merged)
     };
-    if let Some(path) = sources.file {
+    for path in [sources.file, sources.saved].into_iter().flatten() {
         let layer = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;

@@ -17,11 +17,13 @@ use super::ConfigError;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub server: Server,
+    pub wyoming: Wyoming,
     pub model: Model,
     pub models: Vec<OwnModel>,
     pub hub: Hub,
     pub voices: Voices,
     pub tts_engine: TtsEngine,
+    pub aliases: Aliases,
     pub generation_defaults: GenerationDefaults,
     pub audio_output: AudioOutput,
     pub text: Text,
@@ -34,8 +36,17 @@ pub struct Server {
     pub host: String,
     pub port: u16,
     pub allowed_hosts: Vec<String>,
+    /// Of pages that may call this server; `*` is every one.
+    pub cors_origins: Vec<String>,
     /// How long requests in flight may take after a stop signal.
     pub shutdown: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wyoming {
+    pub enabled: bool,
+    pub host: String,
+    pub port: u16,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -91,6 +102,13 @@ pub struct TtsEngine {
     pub default_voice_id: Option<String>,
 }
 
+/// Names of other services, in small letters, and what they mean here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aliases {
+    pub models: BTreeMap<String, String>,
+    pub voices: BTreeMap<String, String>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerationDefaults {
     pub temperature: Option<f32>,
@@ -105,7 +123,8 @@ pub struct GenerationDefaults {
 }
 
 /// The containers that results can be written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     Wav,
     Flac,
@@ -167,7 +186,13 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             host: read.text("server.host")?,
             port: read.integer("server.port", 0..=65_535)? as u16,
             allowed_hosts: read.texts("server.allowed_hosts")?,
+            cors_origins: read.texts("server.cors_origins")?,
             shutdown: read.seconds("server.shutdown_sec", 0.0..=3600.0)?,
+        },
+        wyoming: Wyoming {
+            enabled: read.flag("wyoming.enabled")?,
+            host: read.text("wyoming.host")?,
+            port: read.integer("wyoming.port", 0..=65_535)? as u16,
         },
         model: Model {
             name: read.text("model.name")?,
@@ -196,6 +221,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             device: read.text("tts_engine.device")?,
             default_voice_id: read.optional("tts_engine.default_voice_id", Reader::text)?,
         },
+        aliases: Aliases { models: read.names("aliases.models")?, voices: read.names("aliases.voices")? },
         generation_defaults: GenerationDefaults {
             temperature: read.optional_number("generation_defaults.temperature", ranges::TEMPERATURES)?,
             exaggeration: read.optional_number("generation_defaults.exaggeration", ranges::EXAGGERATIONS)?,
@@ -272,6 +298,15 @@ impl Reader<'_> {
             entries.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
         });
         texts.ok_or_else(|| self.error(key, "a list of texts", value))
+    }
+
+    fn names(&self, key: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+        let value = self.value(key);
+        let pair = |(name, meaning): (&String, &Value)| {
+            Some((name.to_lowercase(), meaning.as_str()?.trim().to_owned()))
+        };
+        let names = value.as_object().and_then(|entries| entries.iter().map(pair).collect());
+        names.ok_or_else(|| self.error(key, "names and what they mean, as in `{ nova: Emily }`", value))
     }
 
     /// Unknown keys in an entry are errors: nothing else would show that, say, `file` was meant to be `files`.

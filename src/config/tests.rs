@@ -40,7 +40,8 @@ fn every_key_of_the_compiled_in_file_has_a_comment_above_it_or_its_neighbour() {
 #[test]
 fn later_layers_win_in_the_order_file_environment_flags() {
     let file = file("server:\n  port: 1\n  host: 0.0.0.0\ntext:\n  normalize: false\n");
-    let sources = |environment, flags| Sources { file: Some(file.path()), environment, flags };
+    let sources =
+        |environment, flags| Sources { file: Some(file.path()), environment, flags, ..Sources::default() };
     let port = |sources| load(&sources).unwrap().0.server.port;
     let variable = || vec![("DECLAIM_SERVER__PORT".to_owned(), "2".to_owned())];
     assert_eq!(port(sources(vec![], vec![])), 1);
@@ -49,6 +50,25 @@ fn later_layers_win_in_the_order_file_environment_flags() {
     let settings = load(&sources(variable(), vec![])).unwrap().0;
     assert_eq!(settings.server.host, "0.0.0.0", "what a later layer leaves out stays");
     assert!(!settings.text.normalize);
+}
+
+#[test]
+fn what_was_saved_over_the_network_goes_before_the_file_and_behind_the_environment() {
+    let written = file("generation_defaults:\n  seed: 1\n  temperature: 0.1\n");
+    let saved = file("{\"generation_defaults\": {\"seed\": 2}}");
+    let seed = |environment: Vec<(String, String)>| {
+        let sources = Sources {
+            file: Some(written.path()),
+            saved: Some(saved.path()),
+            environment,
+            ..Sources::default()
+        };
+        let defaults = load(&sources).unwrap().0.generation_defaults;
+        assert_eq!(defaults.temperature, Some(0.1));
+        defaults.seed
+    };
+    assert_eq!(seed(vec![]), 2);
+    assert_eq!(seed(vec![("DECLAIM_GENERATION_DEFAULTS__SEED".to_owned(), "3".to_owned())]), 3);
 }
 
 #[test]
@@ -153,4 +173,18 @@ fn models_of_ones_own_are_a_list_in_which_every_key_is_known() {
         let error = load_file(text).unwrap_err().to_string();
         assert!(error.ends_with(expected), "{error}");
     }
+}
+
+#[test]
+fn names_of_other_services_can_be_added_and_changed_one_by_one() {
+    let (settings, unknown) = load_file("aliases:\n  voices: { Nova: slt, Grandma: emily }\n").unwrap();
+    assert_eq!(unknown, []);
+    let voices = &settings.aliases.voices;
+    assert_eq!(
+        (voices["nova"].as_str(), voices["grandma"].as_str(), voices["alloy"].as_str()),
+        ("slt", "emily", "default")
+    );
+    assert_eq!(settings.aliases.models["tts-1"], "auto");
+    let error = load_file("aliases:\n  voices: { nova: 3 }\n").unwrap_err().to_string();
+    assert!(error.contains("aliases.voices: expected names and what they mean"), "{error}");
 }

@@ -34,8 +34,13 @@ impl FromRequestParts<Context> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        Ok(Self(Client { owner: String::new(), name: peer.map(name_of).unwrap_or_default() }))
+        Ok(Self(peer.map(client_at).unwrap_or_default()))
     }
+}
+
+/// The client at an address.
+pub fn client_at(peer: IpAddr) -> Client {
+    Client { owner: String::new(), name: name_of(peer) }
 }
 
 /// One name for one machine: an IPv4 address may come dressed as IPv6, and a machine has a whole IPv6 network of addresses.

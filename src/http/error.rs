@@ -14,6 +14,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::config::ConfigError;
+use crate::files::FileError;
 use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
 use crate::models::ModelsError;
 use crate::speech::AudioFormat;
@@ -81,6 +83,11 @@ pub enum ApiError {
         /// Until it is tried again.
         retry_in: Duration,
     },
+
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    #[error("The settings cannot be kept; the server's log says why.")]
+    Saving(#[from] FileError),
 
     #[error(transparent)]
     Library(#[from] LibraryError),
@@ -159,7 +166,7 @@ impl ApiError {
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Draft(
-                DraftError::EmptyText | DraftError::TextTooLong { .. } | DraftError::Field { .. },
+                DraftError::EmptyText { .. } | DraftError::TextTooLong { .. } | DraftError::Field { .. },
             )
             | Self::Library(
                 LibraryError::Name
@@ -174,6 +181,7 @@ impl ApiError {
             )
             | Self::NoClip
             | Self::NoStream(_)
+            | Self::Settings(_)
             | Self::KeyReused
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } => StatusCode::TOO_EARLY,
@@ -183,6 +191,7 @@ impl ApiError {
             Self::Failed { .. }
             | Self::Store(_)
             | Self::File(_)
+            | Self::Saving(_)
             | Self::Models(
                 ModelsError::Entry { .. }
                 | ModelsError::File { .. }
@@ -226,9 +235,9 @@ impl From<EnqueueError> for ApiError {
     }
 }
 
-/// Carries the error from where it became a response to where it is logged.
+/// Carries the error from where it became a response to where it is told in other words and logged.
 #[derive(Clone)]
-struct Cause(Arc<ApiError>);
+pub(super) struct Cause(pub(super) Arc<ApiError>);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

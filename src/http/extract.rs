@@ -22,8 +22,24 @@ const MAX_ECHO: usize = 60;
 pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
+    /// As it was sent.
+    pub(super) fn into_value(self) -> Value {
+        Value::Object(self.0)
+    }
+
     pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, DraftError> {
         self.read(name, "a text", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A text, or an object whose `id` is one.
+    pub(super) fn text_or_id(&self, name: &'static str) -> Result<Option<String>, DraftError> {
+        self.read(name, "a text, or an object with a text in id", |value| {
+            value.as_str().or_else(|| value.get("id")?.as_str()).map(str::to_owned)
+        })
+    }
+
+    pub(super) fn object(&self, name: &'static str) -> Result<Option<Self>, DraftError> {
+        self.read(name, "an object", |value| value.as_object().cloned().map(Self))
     }
 
     pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, DraftError> {
@@ -36,8 +52,10 @@ impl Fields {
 
     /// Accepts `3.0`, as clients in languages without integers send it.
     pub(super) fn whole(&self, name: &'static str) -> Result<Option<i64>, DraftError> {
-        // Up to 2^53 a float is exactly the integer that was meant.
-        let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < 9e15).then_some(float as i64);
+        /// Up to 2^53 a float is exactly the integer that was meant.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+
+        let from_float = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64);
         self.read(name, "a whole number", |value| {
             value.as_i64().or_else(|| value.as_f64().and_then(from_float))
         })
@@ -68,6 +86,12 @@ impl Fields {
                 read(value).map(Some).ok_or_else(|| DraftError::field(name, expected, echo(value)))
             }
         }
+    }
+}
+
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
     }
 }
 

@@ -2,15 +2,19 @@
 //!
 //! A hostile web page can point a name of its own at 127.0.0.1 (DNS rebinding) and then read answers as if they were its
 //! own. The browser still sends that name as `Host`, so a loopback server answers to loopback names alone. Pages that call
-//! it across origins are stopped by the browser, because no CORS header is ever sent and most bodies must be JSON. What a
-//! page may send without asking first (a form, a file, nothing) is refused here, by the origin that browsers tell.
+//! it across origins are stopped by the browser, because CORS headers are sent to configured origins alone and most bodies must
+//! be JSON. What a page may send without asking first (a form, a file, nothing) is refused here, by the origin that browsers
+//! tell.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::Context;
 use super::error::ApiError;
@@ -34,6 +38,30 @@ pub(super) async fn refuse_foreign_hosts(
     }
 }
 
+/// Lets the pages of these origins call, by every method that there is; `*` is every page. Never with cookies: there are
+/// none. Without an origin nothing is added, and a page that asks first is told that nobody may.
+pub(super) fn with_other_pages(router: Router<Context>, origins: &[String]) -> Router<Context> {
+    /// Browsers ask again after this.
+    const REMEMBERED: Duration = Duration::from_hours(1);
+
+    if origins.is_empty() {
+        return router;
+    }
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        let values = origins.iter().map(|origin| HeaderValue::from_str(origin.trim_end_matches('/')));
+        AllowOrigin::list(values.filter_map(Result::ok))
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(ExposeHeaders::any())
+        .max_age(REMEMBERED);
+    router.layer(layer)
+}
+
 pub(super) async fn refuse_other_origins(
     State(context): State<Context>,
     request: Request,
@@ -44,6 +72,7 @@ pub(super) async fn refuse_other_origins(
     if request.method() == Method::POST
         && !is_json(headers)
         && let Some(origin) = other_origin(headers, &context.settings.server.allowed_hosts)
+        && !context.settings.server.cors_origins.iter().any(|allowed| allowed == "*" || *allowed == origin)
     {
         return ApiError::OtherOrigin(origin).into_response();
     }

@@ -3,14 +3,20 @@
 //! The router is a plain function of its context; listener and stop signal are arguments. So tests run the very server
 //! that users run, on a port of their own.
 
+mod aliases;
 mod caller;
+mod dialect;
+mod elevenlabs;
 mod error;
 mod extract;
 mod files;
 mod guard;
 mod jobs;
 mod loading;
+mod mcp;
 mod models;
+mod openai;
+mod openapi;
 mod speak;
 mod stream;
 mod stream_socket;
@@ -18,9 +24,11 @@ mod system;
 mod tts;
 mod ui;
 mod upload;
+mod upstream;
 mod voices;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,12 +45,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::config::Settings;
+use crate::config::saved::SAVED;
 use crate::jobs::Jobs;
 use crate::models::Models;
 use crate::speech::catalog::Catalog;
 use crate::speech::engine::{Engine, ModelState, States};
+pub use caller::client_at;
 pub use error::ApiError;
-pub use tts::Status;
+pub use tts::{Status, output};
 
 /// Clips received and decoded at one time; more wait.
 const UPLOADS_AT_ONCE: usize = 2;
@@ -54,6 +64,8 @@ pub struct Context {
     pub engine: Engine,
     pub models: Models,
     pub settings: Arc<Settings>,
+    /// Where settings are saved that come over the network.
+    saved_settings: Arc<Path>,
     /// A permit per client that waits for `POST /tts`.
     waiting: Arc<Semaphore>,
     /// A permit per clip that is being received and decoded, which takes memory and a processor.
@@ -63,13 +75,22 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(jobs: Jobs, engine: Engine, models: Models, settings: Arc<Settings>) -> Self {
+    pub fn new(jobs: Jobs, engine: Engine, models: Models, settings: Arc<Settings>, data_dir: &Path) -> Self {
         let waiting = Arc::new(Semaphore::new(settings.limits.max_waiting_requests));
         let uploading = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
-        Self { jobs, engine, models, settings, waiting, uploading, stopping: CancellationToken::new() }
+        Self {
+            jobs,
+            engine,
+            models,
+            settings,
+            saved_settings: data_dir.join(SAVED).into(),
+            waiting,
+            uploading,
+            stopping: CancellationToken::new(),
+        }
     }
 
-    fn catalog(&self) -> &Catalog {
+    pub fn catalog(&self) -> &Catalog {
         self.engine.catalog()
     }
 
@@ -106,6 +127,8 @@ pub fn router(context: Context) -> Router {
     let bounded = Router::new()
         .route("/", get(ui::index))
         .route("/assets/{version}/{*path}", get(ui::asset))
+        .route("/docs", get(ui::docs))
+        .route("/openapi.json", get(openapi::serve))
         .route("/tts/enqueue", post(tts::enqueue))
         .route("/tts/{id}", delete(tts::cancel))
         .route("/tts/{id}/status", get(tts::status))
@@ -121,32 +144,51 @@ pub fn router(context: Context) -> Router {
         .route("/api/voices/{id}/audio", get(voices::audio))
         .route("/get_predefined_voices", get(voices::list_as_files))
         .route("/get_reference_files", get(voices::list_clips))
-        .route("/upload_reference", post(upload::add_several))
+        .route("/upload_reference", post(upload::add_references))
+        .route("/upload_predefined_voice", post(upload::add_predefined))
+        .route("/save_settings", post(upstream::save_settings))
+        .route("/reset_settings", post(upstream::reset_settings))
+        .route("/restart_server", post(upstream::restart))
+        .route("/api/ui/initial-data", get(upstream::initial_data))
+        .route("/outputs/{file}", get(upstream::output))
         .route("/api/preview", post(system::preview))
         .route("/api/models", get(models::list))
         .route("/api/models/{name}", delete(models::remove))
         .route("/api/models/{name}/pull", post(models::pull).delete(models::cancel))
         .route("/api/models/{name}/events", get(models::events))
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{name}", get(openai::model))
+        .route("/v1/audio/models", get(openai::audio_models))
+        .route("/v1/audio/voices", get(openai::voices))
+        .route("/v1/voices", get(elevenlabs::voices))
+        .route("/v1/voices/{id}", get(elevenlabs::voice))
+        .route("/v2/voices", get(elevenlabs::voices_page))
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
         .layer(middleware::from_fn_with_state(context.clone(), within_the_time_limit));
-    Router::new()
+    let guarded = Router::new()
         .merge(bounded)
-        // Waits for as long as the speech takes; it bounds itself.
+        // These wait for as long as the speech takes; they bound themselves.
         .route("/tts", post(speak::speak))
         .route("/tts/{id}/stream", get(stream::stream))
         .route("/tts/stream/ws", get(stream_socket::socket))
+        .route("/mcp", post(mcp::message))
+        .route("/v1/audio/speech", post(openai::speech))
+        .route("/v1/text-to-speech/{voice}", post(elevenlabs::speech))
+        .route("/v1/text-to-speech/{voice}/stream", post(elevenlabs::speech))
         // As long as it takes to read a few gigabytes.
         .route("/api/models/{name}/verify", post(models::verify))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         // From the inside out: the last layer sees the request first.
         .layer(middleware::from_fn_with_state(context.clone(), guard::refuse_other_origins))
-        .layer(middleware::from_fn_with_state(context.clone(), guard::refuse_foreign_hosts))
+        .layer(middleware::from_fn_with_state(context.clone(), guard::refuse_foreign_hosts));
+    guard::with_other_pages(guarded, &context.settings.server.cors_origins)
         // Clips are larger than axum's own bound; every body is counted by whoever reads it.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::map_response(careful_headers))
         .layer(CatchPanicLayer::custom(|_panic| ApiError::Bug.into_response()))
+        .layer(middleware::from_fn(dialect::translate))
         .layer(middleware::from_fn(error::log))
         .layer(TraceLayer::new_for_http().make_span_with(
             |request: &Request| tracing::info_span!("request", method = %request.method(), path = request.uri().path()),

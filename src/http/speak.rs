@@ -1,4 +1,4 @@
-//! `POST /tts`: speech in the answer. It walks the same path as a job, only the client holds the line.
+//! `POST /tts`: speech in the answer, and what every door like it needs. It walks the same path as a job, only the client holds the line.
 //!
 //! So the model never runs twice at once, and a client that gives up frees it: dropping the request cancels its job.
 //! The status line is sent when the outcome is known, so errors have their own status.
@@ -15,7 +15,8 @@ use super::error::ApiError;
 use super::extract::Fields;
 use super::tts::{checked, download, timestamp};
 use super::{Context, failure_after, stream};
-use crate::jobs::{Job, JobId, Jobs, NewJob, Priority};
+use crate::jobs::{Client, Job, JobId, Jobs, NewJob, Priority};
+use crate::speech::SpeechRequest;
 
 pub(super) const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
 pub(super) const JOB_ID: HeaderName = HeaderName::from_static("x-declaim-job-id");
@@ -30,39 +31,57 @@ pub(super) async fn speak(
     if fields.flag("stream")?.unwrap_or_default() {
         return stream::spoken(&context, client, checked(&fields, &context)?).await;
     }
-    let limit = context.settings.limits.max_waiting_requests;
-    let _permit = context.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
     let request = checked(&fields, &context)?;
-    let model = request.model.clone().unwrap_or_default();
-    let accepted = Instant::now();
-    let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };
-    let job = context.jobs.accept(job).await?.job;
-    let id = job.id;
-    let hold = Hold::on(&context.jobs, id);
-    let job = tokio::select! {
-        ended = context.jobs.wait(id) => ended?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?,
-        // Whoever holds the line is told now, rather than when the load has worked after all; dropping `hold` cancels.
-        failure = load_failure(&context, &model, accepted) => return Err(failure),
-        () = tokio::time::sleep(context.settings.limits.max_wait) => {
-            hold.release();
-            return Err(ApiError::WaitedTooLong(id));
-        }
-        () = context.stopping.cancelled() => {
-            hold.release();
-            return Err(ApiError::Stopping(id));
-        }
-    };
-    hold.release();
-    let mut response = download(&context, &job, &file_name(&job)).await?.respond(&HeaderMap::new()).await?;
+    let job = context.spoken(client, request).await?;
+    sound(&context, &job, &file_name(&job)).await
+}
+
+/// The audio of an ended job with what is known of it, or why it has none. `name` goes without extension.
+pub(super) async fn sound(context: &Context, job: &Job, name: &str) -> Result<Response, ApiError> {
+    let mut response = download(context, job, name).await?.respond(&HeaderMap::new()).await?;
     let duration = job.output.as_ref().map_or(0.0, |output| output.duration_ms as f64 / 1000.0);
     for (name, value) in
-        [(SEED, job.request.seed.to_string()), (JOB_ID, id.to_string()), (DURATION, duration.to_string())]
+        [(SEED, job.request.seed.to_string()), (JOB_ID, job.id.to_string()), (DURATION, duration.to_string())]
     {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
         }
     }
     Ok(response)
+}
+
+impl Context {
+    /// Speaks a request for somebody who holds the line, and returns its job once that has ended in any way. Whoever drops
+    /// this future cancels the job.
+    ///
+    /// # Errors
+    /// When the job is not accepted, its model cannot be loaded, or it takes longer than anybody may wait; in the last case
+    /// it goes on.
+    pub async fn spoken(&self, client: Client, request: SpeechRequest) -> Result<Job, ApiError> {
+        let limit = self.settings.limits.max_waiting_requests;
+        let _permit = self.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
+        let model = request.model.clone().unwrap_or_default();
+        let accepted = Instant::now();
+        let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };
+        let job = self.jobs.accept(job).await?.job;
+        let id = job.id;
+        let hold = Hold::on(&self.jobs, id);
+        let job = tokio::select! {
+            ended = self.jobs.wait(id) => ended?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?,
+            // Whoever holds the line is told now, rather than when the load has worked after all; dropping `hold` cancels.
+            failure = load_failure(self, &model, accepted) => return Err(failure),
+            () = tokio::time::sleep(self.settings.limits.max_wait) => {
+                hold.release();
+                return Err(ApiError::WaitedTooLong(id));
+            }
+            () = self.stopping.cancelled() => {
+                hold.release();
+                return Err(ApiError::Stopping(id));
+            }
+        };
+        hold.release();
+        Ok(job)
+    }
 }
 
 /// Resolves when a load of this model fails after `since`.

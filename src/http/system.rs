@@ -14,7 +14,7 @@ use crate::speech::chunk::Boundary;
 use crate::speech::engine::{ModelState, ModelStatus};
 use crate::speech::model::ModelInfo;
 use crate::speech::request::{self, Draft, default_voice};
-use crate::speech::{self};
+use crate::speech::{self, AudioFormat};
 
 /// Upstream's keys for the default model, then ours, then every model. Always 200: a model that is not there is an answer
 /// too.
@@ -62,7 +62,7 @@ pub(super) async fn model_info(State(context): State<Context>) -> Json<Value> {
         "models": models,
         "memory_budget_mb": engine.memory_bytes.map(megabytes),
         "unload_after_min": engine.unload_after.map(|after| after.as_secs_f64() / 60.0),
-        "output_formats": ["wav", "flac"],
+        "output_formats": AudioFormat::ALL,
         "output_sample_rate": context.settings.audio_output.sample_rate,
         "max_text_chars": context.settings.limits.max_text_chars,
         "version": env!("CARGO_PKG_VERSION"),

@@ -17,7 +17,7 @@ use super::caller::{Caller, idempotency};
 use super::error::ApiError;
 use super::extract::{Fields, Id};
 use super::files::Download;
-use crate::jobs::{Accepted, CancelOutcome, Job, JobId, JobStatus, NewJob, Priority};
+use crate::jobs::{Accepted, CancelOutcome, Job, JobId, JobStatus, NewJob, Output, Priority};
 use crate::speech::engine::ModelState;
 use crate::speech::request::{Draft, DraftError};
 use crate::speech::{AudioFormat, SpeechRequest};
@@ -104,21 +104,28 @@ pub(super) async fn find(context: &Context, caller: &Caller, id: JobId) -> Resul
     job.ok_or_else(|| ApiError::UnknownJob(id.to_string()))
 }
 
+/// What a job has to show.
+///
+/// # Errors
+/// Why it has nothing.
+pub fn output(job: &Job) -> Result<&Output, ApiError> {
+    let id = job.id;
+    match (job.status, &job.output) {
+        (JobStatus::Completed, Some(output)) => Ok(output),
+        (JobStatus::Completed, None) => Err(ApiError::AudioGone(id)),
+        (status @ (JobStatus::Queued | JobStatus::Running), _) => Err(ApiError::NotYet { id, status }),
+        (JobStatus::Cancelled, _) => Err(ApiError::Cancelled(id)),
+        (JobStatus::Failed, _) => {
+            let cause = job.error.clone().unwrap_or_else(|| "the cause is unknown".to_owned());
+            Err(ApiError::Failed { id, cause })
+        }
+    }
+}
+
 /// The audio of an ended job, or why it has none. `name` goes without extension.
 pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result<Download<File>, ApiError> {
     let id = job.id;
-    let output = match (job.status, &job.output) {
-        (JobStatus::Completed, Some(output)) => output,
-        (JobStatus::Completed, None) => return Err(ApiError::AudioGone(id)),
-        (status @ (JobStatus::Queued | JobStatus::Running), _) => {
-            return Err(ApiError::NotYet { id, status });
-        }
-        (JobStatus::Cancelled, _) => return Err(ApiError::Cancelled(id)),
-        (JobStatus::Failed, _) => {
-            let cause = job.error.clone().unwrap_or_else(|| "the cause is unknown".to_owned());
-            return Err(ApiError::Failed { id, cause });
-        }
-    };
+    let output = output(job)?;
     let path = context.jobs.result_path(job).ok_or(ApiError::AudioGone(id))?;
     let file = File::open(path).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => ApiError::AudioGone(id),
@@ -159,14 +166,35 @@ fn is_loading(context: &Context, model: Option<&str>) -> Option<String> {
 /// # Errors
 /// What is wrong with the request, or that its model cannot be loaded at the moment.
 pub(super) fn checked(fields: &Fields, context: &Context) -> Result<SpeechRequest, ApiError> {
+    context.admitted(draft(fields)?)
+}
+
+impl Context {
+    /// A draft as a valid request.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that its model cannot be loaded at the moment.
+    pub fn admitted(&self, draft: Draft) -> Result<SpeechRequest, ApiError> {
+        let request = draft.check(&self.settings, self.catalog())?;
+        self.admit(request.model.as_deref().unwrap_or_default())?;
+        Ok(request)
+    }
+}
+
+/// Every field that a request can have, under the names of `POST /tts`.
+///
+/// # Errors
+/// The first field that has the wrong type.
+pub(super) fn draft(fields: &Fields) -> Result<Draft, DraftError> {
+    let reference = fields.text("reference_audio_filename")?;
     let reference = match fields.text("voice_mode")?.as_deref() {
         None | Some("predefined") => None,
-        Some("clone") => Some(fields.text("reference_audio_filename")?.unwrap_or_default()),
+        Some("clone") => Some(reference.unwrap_or_default()),
         Some(other) => {
-            return Err(DraftError::field("voice_mode", "predefined or clone", format!("{other:?}")).into());
+            return Err(DraftError::field("voice_mode", "predefined or clone", format!("{other:?}")));
         }
     };
-    let draft = Draft {
+    Ok(Draft {
         text: fields.text("text")?.unwrap_or_default(),
         model: fields.text("model")?,
         voice: fields.text("predefined_voice_id")?,
@@ -185,10 +213,7 @@ pub(super) fn checked(fields: &Fields, context: &Context) -> Result<SpeechReques
         speed: fields.number("speed_factor")?,
         language: fields.text("language")?,
         format: fields.text("output_format")?,
-    };
-    let request = draft.check(&context.settings, context.catalog())?;
-    context.admit(request.model.as_deref().unwrap_or_default())?;
-    Ok(request)
+    })
 }
 
 /// Local time as `20260402_101530`.

@@ -40,6 +40,8 @@ struct Page {
     version: String,
     html: String,
     packed_html: Option<Vec<u8>>,
+    /// The viewer of the API's description.
+    docs: String,
     entity_tag: String,
     /// Assets in the coding of [`packed`], by path; those that gain by it.
     packed: HashMap<String, Vec<u8>>,
@@ -58,27 +60,33 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
     }
     // Twelve digits tell versions apart; nobody gains by forging one.
     let version = format!("{:x}", all.finalize())[..12].to_owned();
-    let source = Web::get("index.html").map(|file| file.data.into_owned()).unwrap_or_default();
+    let placed = |name: &str, modules: &str| {
+        let source = Web::get(name).map(|file| file.data.into_owned()).unwrap_or_default();
+        String::from_utf8_lossy(&source)
+            .replace(MODULES, modules)
+            .replace(PLACEHOLDER, &format!("/assets/{version}"))
+    };
     let hint =
         |name: &Cow<'static, str>| format!("<link rel=\"modulepreload\" href=\"{PLACEHOLDER}/{name}\">\n");
     let modules: String = names.iter().filter(|name| is_module(name)).map(hint).collect();
-    let html = String::from_utf8_lossy(&source)
-        .replace(MODULES, &modules)
-        .replace(PLACEHOLDER, &format!("/assets/{version}"));
+    let html = placed("index.html", &modules);
     Page {
-        entity_tag: format!("\"{version}\""),
-        version,
         packed_html: packed(html.as_bytes()),
         html,
+        docs: placed("docs.html", ""),
+        entity_tag: format!("\"{version}\""),
+        version,
         packed: assets,
     }
 });
 
-/// What `app.js` imports at once: neither what runs elsewhere (before the first paint, on the audio thread) nor what is asked
-/// for when it is needed (documents, the table of the reader's language).
+/// What `app.js` imports at once: neither what runs elsewhere (before the first paint, on the audio thread, at /docs) nor what
+/// is asked for when it is needed (documents, the table of the reader's language).
 fn is_module(name: &str) -> bool {
-    let is_later = name.starts_with("js/documents/") || name.ends_with("-worklet.js");
-    name.starts_with("js/") && !is_later && !name.ends_with("theme-early.js")
+    let is_later = name.starts_with("js/documents/");
+    let is_elsewhere =
+        name.ends_with("theme-early.js") || name.ends_with("-worklet.js") || name.starts_with("js/docs");
+    name.starts_with("js/") && !is_later && !is_elsewhere
 }
 
 /// In HTTP's coding `deflate`, which is zlib's format; `None` where packing gains nothing.
@@ -99,6 +107,15 @@ fn unpacks(asked: &HeaderMap) -> bool {
 }
 
 pub(super) async fn index(asked: HeaderMap) -> Response {
+    serve(&PAGE.html, PAGE.packed_html.as_deref(), &asked)
+}
+
+/// Small, and read by few: it is sent as it is.
+pub(super) async fn docs(asked: HeaderMap) -> Response {
+    serve(&PAGE.docs, None, &asked)
+}
+
+fn serve(html: &'static str, packed: Option<&'static [u8]>, asked: &HeaderMap) -> Response {
     let page = &*PAGE;
     let headers: [(HeaderName, &str); 5] = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -111,9 +128,9 @@ pub(super) async fn index(asked: HeaderMap) -> Response {
     if known.is_some_and(|tags| matches(tags, &page.entity_tag)) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    match &page.packed_html {
-        Some(packed) if unpacks(&asked) => (headers, PACKED, packed.as_slice()).into_response(),
-        _ => (headers, page.html.as_str()).into_response(),
+    match packed {
+        Some(packed) if unpacks(asked) => (headers, PACKED, packed).into_response(),
+        _ => (headers, html).into_response(),
     }
 }
 
@@ -125,7 +142,7 @@ pub(super) async fn asset(
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::NoRoute(format!("/assets/{version}/{path}"));
     // A page of another version must not be mixed with these files.
-    if version != PAGE.version || path == "index.html" {
+    if version != PAGE.version || ["index.html", "docs.html"].contains(&path.as_str()) {
         return Err(missing());
     }
     let file = Web::get(&path).ok_or_else(missing)?;
@@ -165,9 +182,10 @@ mod tests {
     #[test]
     fn the_page_refers_to_assets_that_are_embedded() {
         let prefix = format!("/assets/{}/", PAGE.version);
+        let both = format!("{}{}", PAGE.html, PAGE.docs);
         let wanted: Vec<&str> =
-            PAGE.html.split(&prefix).skip(1).filter_map(|rest| rest.split('"').next()).collect();
-        assert!(!wanted.is_empty() && !PAGE.html.contains(PLACEHOLDER));
+            both.split(&prefix).skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(!wanted.is_empty() && !both.contains(PLACEHOLDER));
         for path in wanted {
             assert!(Web::get(path).is_some(), "{path}");
             assert_ne!(media_type(path), "application/octet-stream", "{path}");
@@ -205,10 +223,12 @@ mod tests {
 
     #[test]
     fn the_page_has_no_inline_script_style_or_handler_that_the_policy_would_block() {
-        for script in PAGE.html.split("<script").skip(1) {
-            assert!(script.split('>').next().unwrap_or_default().contains("src="), "{script:.80}");
+        for html in [&PAGE.html, &PAGE.docs] {
+            for script in html.split("<script").skip(1) {
+                assert!(script.split('>').next().unwrap_or_default().contains("src="), "{script:.80}");
+            }
+            assert!(!html.contains("<style") && !html.contains(" style="));
+            assert!(!html.contains(" onclick=") && !html.contains("javascript:"));
         }
-        assert!(!PAGE.html.contains("<style") && !PAGE.html.contains(" style="));
-        assert!(!PAGE.html.contains(" onclick=") && !PAGE.html.contains("javascript:"));
     }
 }

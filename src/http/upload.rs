@@ -5,18 +5,18 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
 use axum::extract::{FromRequest, Multipart, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::Context;
 use super::error::ApiError;
 use super::extract::media_type;
-use super::voices::{Voice, uploaded_files};
+use super::voices::{Voice, predefined_files, uploaded_files};
 use crate::speech::request;
 use crate::voices::clip::ClipError;
 use crate::voices::{Added, LibraryError, Upload};
@@ -50,20 +50,40 @@ pub(super) async fn add(
     Ok((status, Json(voice)).into_response())
 }
 
-/// Upstream's upload: any number of clips in fields called `files`, each taken or refused by itself.
-pub(super) async fn add_several(
+/// Upstream's upload of clips to clone.
+pub(super) async fn add_references(
     State(context): State<Context>,
-    form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
+    form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, ApiError> {
+    let (status, mut answer) = add_several(&context, form).await?;
+    answer["all_reference_files"] = json!(uploaded_files(&context));
+    Ok((status, Json(answer)).into_response())
+}
+
+/// Upstream's upload of voices to choose from. Here both are one library, so what is added is in both lists.
+pub(super) async fn add_predefined(
+    State(context): State<Context>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Response, ApiError> {
+    let (status, mut answer) = add_several(&context, form).await?;
+    answer["all_predefined_voices"] = json!(predefined_files(&context)?);
+    Ok((status, Json(answer)).into_response())
+}
+
+/// Any number of clips in fields called `files`, each taken or refused by itself.
+async fn add_several(
+    context: &Context,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<(StatusCode, Value), ApiError> {
     let _permit = context.uploading.acquire().await.map_err(|_closed| ApiError::Bug)?;
     let mut form = form.map_err(|rejection| ApiError::Multipart(rejection.body_text()))?;
     let (mut uploaded, mut errors) = (Vec::new(), Vec::new());
     while let Some(mut field) = form.next_field().await.map_err(|error| unreadable(&error))? {
         let Some(file_name) = field.file_name().map(str::to_owned) else { continue };
-        let added = match field_bytes(&mut field, clip_limit(&context)).await {
+        let added = match field_bytes(&mut field, clip_limit(context)).await {
             Ok(bytes) => {
                 let upload = Upload { bytes, file_name: Some(file_name.clone()), ..Upload::default() };
-                take_up(&context, upload).await
+                take_up(context, upload).await
             }
             Err(error) => Err(error),
         };
@@ -78,10 +98,9 @@ pub(super) async fn add_several(
     let answer = json!({
         "message": format!("Processed {} file(s).", uploaded.len() + errors.len()),
         "uploaded_files": uploaded,
-        "all_reference_files": uploaded_files(&context),
         "errors": errors,
     });
-    Ok((status, Json(answer)).into_response())
+    Ok((status, answer))
 }
 
 async fn take_up(context: &Context, upload: Upload) -> Result<Added, ApiError> {

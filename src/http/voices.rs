@@ -136,17 +136,24 @@ pub(super) async fn list(
 /// `[{display_name, filename}]`, sorted by name: upstream's shape, for the default model. The file names are accepted as
 /// voices.
 pub(super) async fn list_as_files(State(context): State<Context>) -> Result<Json<Vec<Value>>, ApiError> {
+    predefined_files(&context).map(Json)
+}
+
+pub(super) fn predefined_files(context: &Context) -> Result<Vec<Value>, ApiError> {
     let model = request::model(None, context.catalog())?;
-    let library = context.catalog().library();
     let mut listed: Vec<&VoiceInfo> =
         model.voices.iter().filter(|voice| voice.kind != VoiceKind::Uploaded).collect();
     listed.sort_by_key(|voice| voice.name.to_lowercase());
-    let entry = |voice: &VoiceInfo| {
-        let clip = (voice.kind != VoiceKind::BuiltIn).then(|| library.clip(&voice.id)).flatten();
-        let file_name = clip.map_or_else(|| voices::file_name(&voice.id), |clip| clip.file_name);
-        json!({ "display_name": voice.name, "filename": file_name })
-    };
-    Ok(Json(listed.into_iter().map(entry).collect()))
+    let entry =
+        |voice: &VoiceInfo| json!({ "display_name": voice.name, "filename": file_name(context, voice) });
+    Ok(listed.into_iter().map(entry).collect())
+}
+
+/// The file name under which clients of file-based servers know a voice.
+pub(super) fn file_name(context: &Context, voice: &VoiceInfo) -> String {
+    let is_clip = voice.kind != VoiceKind::BuiltIn;
+    let clip = is_clip.then(|| context.catalog().library().clip(&voice.id)).flatten();
+    clip.map_or_else(|| voices::file_name(&voice.id), |clip| clip.file_name)
 }
 
 /// `[filename]`, sorted: upstream's list of what was uploaded.

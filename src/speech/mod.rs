@@ -70,6 +70,11 @@ pub enum AudioFormat {
     Flac,
 }
 
+impl AudioFormat {
+    /// Every one there is.
+    pub const ALL: [Self; 2] = [Self::Wav, Self::Flac];
+}
+
 /// Set once by whoever wants the work to stop, asked by the model at every token. Clones share the flag.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<AtomicBool>);

@@ -42,12 +42,12 @@ pub struct Draft {
 /// Why a draft is no request. Each message names the field, what is allowed and what was found.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DraftError {
-    #[error("text is empty; send at least one character to speak")]
-    EmptyText,
+    #[error("{field} is empty; send at least one character to speak")]
+    EmptyText { field: &'static str },
     #[error(
-        "text has {found} characters, and at most {limit} are accepted; split it, or raise limits.max_text_chars"
+        "{field} has {found} characters, and at most {limit} are accepted; split it, or raise limits.max_text_chars"
     )]
-    TextTooLong { found: usize, limit: usize },
+    TextTooLong { field: &'static str, found: usize, limit: usize },
     #[error("{field} must be {expected}, found {found}; leave it out for the default")]
     Field { field: &'static str, expected: String, found: String },
     #[error("model: {0}")]
@@ -81,6 +81,35 @@ impl DraftError {
     pub fn field(field: &'static str, expected: impl Into<String>, found: impl Display) -> Self {
         Self::Field { field, expected: expected.into(), found: found.to_string() }
     }
+
+    /// The same for a client that knows the fields by other names.
+    #[must_use]
+    pub fn renamed(mut self, rename: impl Fn(&'static str) -> &'static str) -> Self {
+        match &mut self {
+            Self::EmptyText { field }
+            | Self::TextTooLong { field, .. }
+            | Self::Field { field, .. }
+            | Self::Voice { field, .. }
+            | Self::VoiceForOthers { field, .. } => *field = rename(field),
+            Self::Model(_) | Self::NoModel(_) | Self::NoReference | Self::NoCloning { .. } => {}
+        }
+        self
+    }
+
+    /// The field that is wrong, where it is one.
+    pub fn field_name(&self) -> Option<&'static str> {
+        match self {
+            Self::EmptyText { field }
+            | Self::TextTooLong { field, .. }
+            | Self::Field { field, .. }
+            | Self::Voice { field, .. }
+            | Self::VoiceForOthers { field, .. } => Some(field),
+            Self::Model(_) => Some("model"),
+            Self::NoReference => Some("reference_audio_filename"),
+            Self::NoCloning { .. } => Some("voice_mode"),
+            Self::NoModel(_) => None,
+        }
+    }
 }
 
 impl Draft {
@@ -91,11 +120,11 @@ impl Draft {
     /// The first field that is wrong.
     pub fn check(self, settings: &Settings, catalog: &Catalog) -> Result<SpeechRequest, DraftError> {
         if self.text.trim().is_empty() {
-            return Err(DraftError::EmptyText);
+            return Err(DraftError::EmptyText { field: "text" });
         }
         let (found, limit) = (self.text.chars().count(), settings.limits.max_text_chars);
         if found > limit {
-            return Err(DraftError::TextTooLong { found, limit });
+            return Err(DraftError::TextTooLong { field: "text", found, limit });
         }
         let defaults = &settings.generation_defaults;
         let seed = whole("seed", self.seed, -1..=ranges::MAX_SEED as i64)?;
@@ -209,14 +238,17 @@ fn other_models(field: &'static str, clip: &Clip, model: &ModelInfo, catalog: &C
     }
 }
 
-/// Models of one language ignore the field, as upstream does; the others refuse what they cannot speak.
+/// Models of one language ignore the field, as upstream does; the others refuse what they cannot speak. A code in any case,
+/// and with a region that the model does not tell apart, as `zh-CN`, means the language.
 fn checked_language(language: Option<String>, model: &ModelInfo) -> Result<Option<String>, DraftError> {
-    match &language {
-        Some(code) if model.languages.len() > 1 && !model.languages.contains(code) => {
-            Err(DraftError::field("language", format!("one of {}", model.languages.join(", ")), quoted(code)))
-        }
-        _ => Ok(language),
-    }
+    let Some(code) = language.as_ref().filter(|_| model.languages.len() > 1) else { return Ok(language) };
+    let general = code.split(['-', '_']).next().unwrap_or_default();
+    let spoken = [code, general]
+        .into_iter()
+        .find_map(|wanted| model.languages.iter().find(|known| known.eq_ignore_ascii_case(wanted)));
+    spoken.cloned().map(Some).ok_or_else(|| {
+        DraftError::field("language", format!("one of {}", model.languages.join(", ")), quoted(code))
+    })
 }
 
 fn number(
@@ -483,7 +515,7 @@ mod tests {
         settings.limits.max_text_chars = 3;
         let check = |text: &str| Draft { text: text.to_owned(), ..draft() }.check(&settings, &catalog());
         assert!(check("äöü").is_ok(), "characters, not bytes");
-        assert_eq!(check("äöüx").unwrap_err(), DraftError::TextTooLong { found: 4, limit: 3 });
+        assert_eq!(check("äöüx").unwrap_err(), DraftError::TextTooLong { field: "text", found: 4, limit: 3 });
     }
 
     #[test]

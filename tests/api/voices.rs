@@ -6,7 +6,7 @@ use crate::server::{Answer, Server, humming};
 use serde_json::{Value, json};
 
 /// 16-bit mono at 24 kHz: a tone that swells and fades like speech.
-fn wav(seconds: f64, pitch: f64) -> Vec<u8> {
+pub(crate) fn wav(seconds: f64, pitch: f64) -> Vec<u8> {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: 24_000,
@@ -25,7 +25,7 @@ fn wav(seconds: f64, pitch: f64) -> Vec<u8> {
 }
 
 /// A form of texts and files: `(field, file name, content)`.
-fn form(server: &Server, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Answer {
+pub(crate) fn form(server: &Server, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Answer {
     let mut body = Vec::new();
     for (field, file_name, content) in parts {
         let file = file_name.map(|name| format!("; filename=\"{name}\"")).unwrap_or_default();

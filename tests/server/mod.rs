@@ -26,6 +26,8 @@ pub(crate) type Offers = Box<dyn FnOnce(&Library) -> Vec<Offer>>;
 pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) address: std::net::SocketAddr,
+    /// Of the Wyoming port.
+    pub(crate) wyoming: std::net::SocketAddr,
     pub(crate) data: tempfile::TempDir,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
@@ -92,15 +94,19 @@ impl Server {
                 unload_after: settings.model.unload_after,
             };
             let app = App::open(AppSettings { data_dir, queue, engine, catalog }).await.unwrap();
-            ready.send(listener.local_addr().unwrap()).unwrap();
+            let wyoming = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            ready.send((listener.local_addr().unwrap(), wyoming.local_addr().unwrap())).unwrap();
             let models = Models::new(&models_dir, &settings.models, hub).unwrap();
-            let context = Context::new(app.jobs.clone(), app.engine.clone(), models, Arc::new(settings));
+            let context =
+                Context::new(app.jobs.clone(), app.engine.clone(), models, Arc::new(settings), &models_dir);
+            let voices = tokio::spawn(declaim::wyoming::serve(wyoming, context.clone(), stopped.clone()));
             http::serve(listener, context, async move { stopped.cancelled().await }).await.unwrap();
+            voices.await.unwrap();
             app.shutdown(PATIENCE).await;
         };
         let thread = std::thread::spawn(move || tokio::runtime::Runtime::new().unwrap().block_on(serve));
-        let address = started.recv().unwrap();
-        Self { url: format!("http://{address}"), address, data, stop, thread: Some(thread) }
+        let (address, wyoming) = started.recv().unwrap();
+        Self { url: format!("http://{address}"), address, wyoming, data, stop, thread: Some(thread) }
     }
 
     /// Stops it in order and keeps its directory.
@@ -205,7 +211,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Self {
+    pub(crate) fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Self {
         let mut answer = answer.unwrap();
         let mut body = Vec::new();
         answer.body_mut().as_reader().read_to_end(&mut body).unwrap();

@@ -1,0 +1,163 @@
+//! What ElevenLabs' clients speak: speech by voice, and the list of voices. Speech walks the same path as `POST /tts`.
+//!
+//! The key that they send is not looked at here. Of `voice_settings` only `speed` has a meaning for this family of models; the
+//! others are accepted and change nothing.
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::Context;
+use super::aliases;
+use super::caller::Caller;
+use super::error::ApiError;
+use super::extract::{Fields, Named};
+use super::speak::sound;
+use super::tts::timestamp;
+use crate::speech::model::{VoiceInfo, VoiceKind};
+use crate::speech::request::{self, Draft, DraftError};
+use crate::speech::{AudioFormat, SpeechRequest};
+
+/// ElevenLabs' own.
+const DEFAULT_OUTPUT: &str = "wav_44100";
+/// Hz.
+const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
+
+/// `/stream` answers in the same way: the finished file is sent in pieces.
+pub(super) async fn speech(
+    State(context): State<Context>,
+    Named(voice): Named,
+    Query(asked): Query<HashMap<String, String>>,
+    Caller(client): Caller,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    let request = checked(voice, &asked, &fields, &context).map_err(|error| match error {
+        ApiError::Draft(error) => ApiError::Draft(error.renamed(field_name)),
+        other => other,
+    })?;
+    let job = context.spoken(client, request).await?;
+    sound(&context, &job, &format!("speech_{}", timestamp(job.created_at))).await
+}
+
+fn checked(
+    voice: String,
+    asked: &HashMap<String, String>,
+    fields: &Fields,
+    context: &Context,
+) -> Result<SpeechRequest, ApiError> {
+    let output = Output::parse(asked.get("output_format").map_or(DEFAULT_OUTPUT, String::as_str))?;
+    let settings = fields.object("voice_settings")?;
+    let model = fields.text("model_id")?.map(|name| aliases::model(name, context));
+    let draft = Draft {
+        text: fields.text("text")?.unwrap_or_default(),
+        voice: Some(aliases::voice(voice, model.as_deref(), context)?),
+        model,
+        language: fields.text("language_code")?,
+        seed: fields.whole("seed")?,
+        speed: settings.map(|settings| settings.number("speed")).transpose()?.flatten(),
+        format: Some(output.codec),
+        ..Draft::default()
+    };
+    Ok(SpeechRequest { sample_rate: output.sample_rate, ..context.admitted(draft)? })
+}
+
+/// What the fields of `POST /tts` are called here.
+fn field_name(ours: &'static str) -> &'static str {
+    match ours {
+        "predefined_voice_id" => "voice_id",
+        "speed_factor" => "voice_settings.speed",
+        "language" => "language_code",
+        same => same,
+    }
+}
+
+/// `codec_rate_bitrate`, such as `mp3_44100_128`, or without a bit rate, such as `pcm_16000`.
+#[derive(Debug, PartialEq, Eq)]
+struct Output {
+    codec: String,
+    /// Hz.
+    sample_rate: u32,
+}
+
+impl Output {
+    fn parse(text: &str) -> Result<Self, DraftError> {
+        let wrong = |_error| {
+            let expected = "a codec and a sample rate from 8000 to 48000, such as wav_44100";
+            DraftError::field("output_format", expected, format!("{text:?}"))
+        };
+        let mut parts = text.split('_');
+        let codec = parts.next().unwrap_or_default().to_owned();
+        codec.parse::<AudioFormat>()?;
+        let sample_rate = parts.next().unwrap_or_default().parse().map_err(|_no_number| wrong(()))?;
+        if !SAMPLE_RATES.contains(&sample_rate) {
+            return Err(wrong(()));
+        }
+        Ok(Self { codec, sample_rate })
+    }
+}
+
+/// The voices of the default model.
+pub(super) async fn voices(State(context): State<Context>) -> Result<Json<Value>, ApiError> {
+    let voices = entries(&context)?;
+    Ok(Json(json!({ "voices": voices })))
+}
+
+/// The same, all on one page; `?search=` and the like are not looked at.
+pub(super) async fn voices_page(State(context): State<Context>) -> Result<Json<Value>, ApiError> {
+    let voices = entries(&context)?;
+    let count = voices.len();
+    Ok(Json(json!({ "voices": voices, "has_more": false, "total_count": count, "next_page_token": null })))
+}
+
+pub(super) async fn voice(State(context): State<Context>, Named(id): Named) -> Result<Json<Value>, ApiError> {
+    let model = request::model(None, context.catalog())?;
+    let id = request::voice_id(&id, &model)
+        .map_err(|unknown| DraftError::Voice { field: "voice_id", unknown })?
+        .to_owned();
+    let voice = model.voices.into_iter().find(|voice| voice.id == id).ok_or(ApiError::Bug)?;
+    Ok(Json(entry(&voice)))
+}
+
+fn entries(context: &Context) -> Result<Vec<Value>, ApiError> {
+    Ok(request::model(None, context.catalog())?.voices.iter().map(entry).collect())
+}
+
+fn entry(voice: &VoiceInfo) -> Value {
+    let category = match voice.kind {
+        VoiceKind::BuiltIn | VoiceKind::Predefined => "premade",
+        VoiceKind::Uploaded => "cloned",
+    };
+    let mut labels = json!({ "language": voice.language });
+    if let Some(gender) = &voice.gender {
+        labels["gender"] = json!(gender);
+    }
+    json!({
+        "voice_id": voice.id,
+        "name": voice.name,
+        "category": category,
+        "description": voice.origin,
+        "labels": labels,
+        "preview_url": null,
+        "available_for_tiers": [],
+        "high_quality_base_model_ids": [],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_format_is_a_codec_and_a_rate_with_or_without_a_bit_rate() {
+        let output = |codec: &str, sample_rate| Ok(Output { codec: codec.to_owned(), sample_rate });
+        assert_eq!(Output::parse("wav_16000"), output("wav", 16_000));
+        assert_eq!(Output::parse("flac_44100_128"), output("flac", 44_100));
+        for wrong in ["wav", "wav_", "wav_7000", "wav_x", "_44100", "vinyl_33000", ""] {
+            let error = Output::parse(wrong).unwrap_err();
+            assert_eq!(error.field_name(), Some("output_format"), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The named schemas. Ranges are those that requests are checked against; `null` is "not said" everywhere.
+
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value, json};
+
+use crate::config::ranges;
+use crate::speech::AudioFormat;
+
+/// `type`, or null.
+fn optional(kind: &str) -> Value {
+    json!({ "type": [kind, "null"] })
+}
+
+fn number(range: &RangeInclusive<f64>) -> Value {
+    json!({ "type": ["number", "null"], "minimum": range.start(), "maximum": range.end() })
+}
+
+fn whole(least: i64, most: i64) -> Value {
+    json!({ "type": ["integer", "null"], "minimum": least, "maximum": most })
+}
+
+/// A text that is not blank.
+fn spoken() -> Value {
+    json!({ "type": "string", "minLength": 1, "pattern": "\\S" })
+}
+
+fn formats() -> Value {
+    let mut names: Vec<Value> = AudioFormat::ALL.iter().map(|format| json!(format)).collect();
+    names.push(Value::Null);
+    json!({ "enum": names })
+}
+
+/// What steers a model, under the names of `POST /tts`; the other surfaces take it too.
+fn sampling() -> Map<String, Value> {
+    let fields = [
+        ("normalize", optional("boolean")),
+        ("split_text", optional("boolean")),
+        ("chunk_size", whole(*ranges::CHUNK_SIZES.start() as i64, *ranges::CHUNK_SIZES.end() as i64)),
+        ("temperature", number(&ranges::TEMPERATURES)),
+        ("exaggeration", number(&ranges::EXAGGERATIONS)),
+        ("cfg_weight", number(&ranges::CFG_WEIGHTS)),
+        ("top_k", whole(1, 100_000)),
+        ("top_p", number(&(0.01..=1.0))),
+        ("min_p", number(&(0.0..=1.0))),
+        ("repetition_penalty", number(&(1.0..=5.0))),
+        ("seed", whole(-1, ranges::MAX_SEED as i64)),
+        ("language", optional("string")),
+    ];
+    fields.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
+
+fn object(required: &[&str], properties: Value) -> Value {
+    let mut schema = json!({ "type": "object", "required": required });
+    schema["properties"] = properties;
+    schema
+}
+
+/// [`object`] with the fields of [`sampling`] beside its own.
+fn speech(required: &[&str], properties: Value) -> Value {
+    let mut schema = object(required, properties);
+    if let Some(own) = schema["properties"].as_object_mut() {
+        own.extend(sampling());
+    }
+    schema
+}
+
+/// The fields of `POST /tts` beside [`sampling`].
+fn own_speech() -> Value {
+    json!({
+        "text": spoken(),
+        "model": optional("string"),
+        "voice_mode": { "enum": ["predefined", "clone", null] },
+        "predefined_voice_id": optional("string"),
+        "reference_audio_filename": optional("string"),
+        "output_format": formats(),
+        "speed_factor": number(&ranges::SPEEDS),
+    })
+}
+
+/// The same, and how urgent it is.
+fn queued_speech() -> Value {
+    let mut schema = speech(&["text"], own_speech());
+    schema["properties"]["priority"] = json!({ "enum": ["high", "normal", "low", null] });
+    schema
+}
+
+pub(super) fn schemas() -> Value {
+    let text = || json!({ "type": "string" });
+    let seconds = || json!({ "type": "number" });
+    let count = || json!({ "type": "integer", "minimum": 0 });
+    let flag = || json!({ "type": "boolean" });
+    let percent = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
+    let states = json!({ "enum": ["queued", "running", "completed", "failed", "cancelled"] });
+    json!({
+        "Speech": speech(&["text"], own_speech()),
+        "QueuedSpeech": queued_speech(),
+        "OpenAiSpeech": speech(&["input"], json!({
+            "input": spoken(),
+            "model": optional("string"),
+            "voice": { "anyOf": [optional("string"), object(&["id"], json!({ "id": text() }))] },
+            "response_format": formats(),
+            "speed": number(&ranges::SPEEDS),
+            "instructions": optional("string"),
+            "stream_format": { "enum": ["audio", null] },
+        })),
+        "ElevenLabsSpeech": object(&["text"], json!({
+            "text": spoken(),
+            "model_id": optional("string"),
+            "language_code": optional("string"),
+            "seed": whole(-1, ranges::MAX_SEED as i64),
+            "voice_settings": {
+                "type": ["object", "null"],
+                "properties": { "speed": number(&ranges::SPEEDS) }
+            },
+        })),
+        "Preview": object(&["text"], json!({
+            "text": spoken(),
+            "model": optional("string"),
+            "normalize": optional("boolean"),
+            "split_text": optional("boolean"),
+            "chunk_size": sampling()["chunk_size"],
+        })),
+        "Previewed": object(&["normalized", "total_chunks", "chunks"], json!({
+            "normalized": text(),
+            "total_chunks": count(),
+            "chunks": { "type": "array", "items": object(&["text", "characters", "pause"], json!({
+                "text": text(),
+                "characters": count(),
+                "pause": { "enum": ["clause", "sentence", "paragraph", "end"] },
+            })) },
+        })),
+        "Accepted": object(&["job_id", "status", "message", "status_url", "result_url"], json!({
+            "job_id": text(), "status": states, "message": text(), "status_url": text(), "result_url": text(),
+        })),
+        "Job": object(&["job_id", "status", "progress", "created_at", "seed", "voice", "output_available"], json!({
+            "job_id": text(),
+            "status": states,
+            "progress": percent,
+            "created_at": seconds(),
+            "started_at": seconds(),
+            "completed_at": seconds(),
+            "elapsed_sec": seconds(),
+            "seed": count(),
+            "model": text(),
+            "voice": text(),
+            "queue_position": count(),
+            "waiting_for": text(),
+            "current_chunk": count(),
+            "total_chunks": count(),
+            "error": text(),
+            "output_available": flag(),
+            "output_format": text(),
+            "file_size_bytes": count(),
+            "duration_sec": seconds(),
+            "text": text(),
+        })),
+        "Voice": object(&["id", "name", "kind", "language", "origin", "default", "usable", "models"], json!({
+            "id": text(),
+            "name": text(),
+            "kind": { "enum": ["built-in", "predefined", "uploaded"] },
+            "gender": optional("string"),
+            "language": text(),
+            "origin": text(),
+            "default": flag(),
+            "usable": flag(),
+            "models": { "type": "array", "items": object(&["name", "usable"], json!({ "name": text(), "usable": flag() })) },
+            "clip": { "type": "object" },
+        })),
+        "ModelInfo": object(&["loaded", "type", "state", "models", "output_formats", "version"], json!({
+            "loaded": flag(),
+            "type": optional("string"),
+            "class_name": optional("string"),
+            "device": optional("string"),
+            "sample_rate": { "type": ["integer", "null"] },
+            "supports_paralinguistic_tags": flag(),
+            "available_paralinguistic_tags": { "type": "array", "items": text() },
+            "supports_multilingual": flag(),
+            "supported_languages": { "type": "object" },
+            "state": text(),
+            "models": { "type": "array", "items": { "type": "object" } },
+            "output_formats": { "type": "array", "items": text() },
+            "version": text(),
+        })),
+        "Uploaded": object(&["message", "uploaded_files", "errors"], json!({
+            "message": text(),
+            "uploaded_files": { "type": "array", "items": text() },
+            "all_reference_files": { "type": "array", "items": text() },
+            "all_predefined_voices": { "type": "array", "items": { "type": "object" } },
+            "errors": { "type": "array", "items": object(&["filename", "error"], json!({ "filename": text(), "error": text() })) },
+        })),
+        // Sections of config.yaml; what is not taken is named in the answer.
+        "SavedSettings": { "type": "object" },
+        "Message": object(&["message"], json!({ "message": text() })),
+        "Error": object(&["detail"], json!({ "detail": text() })),
+        "OpenAiError": object(&["error"], json!({
+            "error": object(&["message", "type", "param", "code"], json!({
+                "message": text(), "type": text(), "param": optional("string"), "code": optional("string"),
+            })),
+        })),
+        "ElevenLabsError": object(&["detail"], json!({
+            "detail": object(&["status", "message"], json!({ "status": text(), "message": text() })),
+        })),
+    })
+}

@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
     ("chatterbox", &["speech/chatterbox/"]),
     ("sqlx", &["jobs/store", "app.rs"]),
     ("axum", &["http/", "app.rs"]),
-    ("ureq", &["models/", "cli/"]),
+    ("ureq", &["models/", "cli/", "jobs/webhooks/"]),
 ];
 
 fn sources() -> BTreeMap<String, String> {

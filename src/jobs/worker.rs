@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::outputs::Outputs;
+use super::pace::Lap;
 use super::store::{Checkpoint, Claim, Claimed, Next};
 use super::{JobId, Jobs, Output, Shared, StoreError, now_ms, with_causes};
 use crate::files::FileError;
@@ -201,6 +202,7 @@ impl Worker {
                     shared: Arc::clone(&self.shared),
                     lease,
                     claim: claim.clone(),
+                    owner: claimed.owner,
                     cancel: cancel.clone(),
                     stop: stop.clone(),
                     give_up: CancellationToken::new(),
@@ -230,7 +232,7 @@ impl Worker {
         retries: u32,
         spoken: &Result<Spoken, Stopped>,
     ) -> Result<(), StoreError> {
-        let Shared { store, outputs, wakeups, settings } = &*self.shared;
+        let Shared { store, outputs, wakeups, settings, .. } = &*self.shared;
         let id = claim.id;
         let mine = match spoken {
             Ok(Spoken { output, encode_ms }) => {
@@ -329,6 +331,7 @@ struct Speaking {
     /// Until the job ends, its model stays.
     lease: Lease,
     claim: Claim,
+    owner: String,
     cancel: Cancel,
     stop: CancellationToken,
     /// `cancel` for async code: nobody waits for a token, or for a model that is being loaded.
@@ -365,7 +368,12 @@ impl Speaking {
                 self.shared.store.progress(&self.claim, now.0, now.1).await
             };
             match mine {
-                Ok(true) => written = now,
+                Ok(true) => {
+                    if now != written {
+                        self.shared.hub.progress(self.claim.id, &self.owner, now.0, now.1);
+                    }
+                    written = now;
+                }
                 Ok(false) => return Stopped::Lost,
                 // A tick that fails is not worth a job; the writes that matter will fail by themselves.
                 Err(error) => {
@@ -478,7 +486,10 @@ impl Speaking {
             took_ms,
             digest,
         };
-        fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)
+        fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)?;
+        let characters = chunk.text.chars().count() as u64;
+        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms });
+        Ok(())
     }
 
     /// All chunks into the one file that the request asks for.

@@ -35,6 +35,8 @@ pub(in crate::jobs) struct Next {
 pub(in crate::jobs) struct Claimed {
     pub(in crate::jobs) claim: Claim,
     pub(in crate::jobs) request: SpeechRequest,
+    /// Whose job it is.
+    pub(in crate::jobs) owner: String,
     /// What the client was told before an interruption.
     pub(in crate::jobs) progress: u8,
     /// Tries already spent on failures of the device.
@@ -115,7 +117,7 @@ impl Store {
                  select 1 from jobs as ahead
                  where ahead.status = 'queued' and ahead.due_at <= ?2 and ahead.priority > jobs.priority
              ))
-             returning id, request, progress, retries, priority, client, turn, turn + cost as turn_end",
+             returning id, request, owner, progress, retries, priority, client, turn, turn + cost as turn_end",
         )
         .bind(&token)
         .bind(now)
@@ -143,6 +145,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        self.written.notify_one();
         let claim = Claim { id: read_id(row.try_get("id")?)?, token };
         let request = match serde_json::from_str(row.try_get("request")?) {
             Ok(request) => request,
@@ -155,6 +158,7 @@ impl Store {
         Ok(Some(Claimed {
             claim,
             request,
+            owner: row.try_get("owner")?,
             progress: row.try_get("progress")?,
             retries: row.try_get("retries")?,
         }))
@@ -260,6 +264,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        self.written.notify_one();
         Ok(noted.rows_affected() > 0)
     }
 
@@ -373,6 +378,7 @@ impl Store {
         .execute(&self.writer)
         .await?;
         if cancelled.rows_affected() > 0 {
+            self.written.notify_one();
             return Ok(CancelOutcome::Cancelled);
         }
         Ok(self.status(id).await?.map_or(CancelOutcome::Unknown, CancelOutcome::AlreadyFinished))

@@ -12,5 +12,6 @@ pub mod jobs;
 pub mod http;
 
 pub mod app;
+pub mod breakpoints;
 
 pub mod cli;

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the left, which knows nobody, to the right, which may know everybody.
-const ORDER: [&str; 9] = ["config", "files", "models", "voices", "speech", "jobs", "http", "app", "cli"];
+const ORDER: [&str; 10] =
+    ["breakpoints", "config", "files", "models", "voices", "speech", "jobs", "http", "app", "cli"];
 
 /// Which files may name a crate, as prefixes of their paths in `src/`.
 const ALLOWED: [(&str, &[&str]); 5] = [

@@ -105,7 +105,7 @@ impl Source {
         match self {
             Self::Server(url) => {
                 let answer = ask(ureq::get(format!("{url}/api/jobs?limit={limit}")).config(), url)?;
-                Ok(answer.as_array().cloned().unwrap_or_default())
+                Ok(answer["jobs"].as_array().cloned().unwrap_or_default())
             }
             Self::Data { jobs, runtime } => Ok(runtime
                 .block_on(jobs.list(&Filter { limit, ..Filter::default() }))?

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -21,32 +21,26 @@ use crate::config::ranges::MAX_SEED;
 use crate::jobs::{DeleteOutcome, Filter, JobId, JobStatus, NewJob, RetryOutcome};
 use crate::speech::request::{DraftError, draw_seed, voice_id};
 
-/// Where the next page begins: given back as `?cursor=`. Absent on the last page.
-const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
-
 /// Jobs that one wish may delete.
 const MOST_AT_ONCE: usize = 1000;
 
 /// What stands behind the question mark.
 type Asked = Query<HashMap<String, String>>;
 
-/// The newest jobs, newest first, each with its status and text. `?limit=` up to 1000, 50 when it is not said; `?status=`,
-/// `?text=` (words), `?voice=`, `?batch=`, `?favourite=true`, `?since=` and `?until=` (seconds or ISO 8601) leave others
-/// out.
+/// The newest jobs, newest first, each with its status and text, and where the next page begins (`next_cursor`, given back
+/// as `?cursor=`; null on the last page). `?limit=` up to 1000, 50 when it is not said; `?status=` (several with commas
+/// between), `?search=` (words of the text), `?voice=`, `?batch=`, `?favourite=true`, `?since=` and `?until=` (seconds or
+/// ISO 8601) leave others out.
 pub(super) async fn list(
     State(context): State<Context>,
     caller: Caller,
     Query(asked): Asked,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let filter = filter(&asked, caller)?;
     let jobs = context.jobs.list(&filter).await?;
     let next = jobs.last().filter(|_| jobs.len() == filter.limit as usize).map(|job| job.seq);
     let listed: Vec<Status> = jobs.iter().map(Status::listed).collect();
-    let mut response = Json(listed).into_response();
-    if let Some(next) = next {
-        response.headers_mut().insert(NEXT_CURSOR, HeaderValue::from(next));
-    }
-    Ok(response)
+    Ok(Json(json!({ "jobs": listed, "next_cursor": next.map(|seq| seq.to_string()) })))
 }
 
 pub(super) fn filter(asked: &HashMap<String, String>, caller: Caller) -> Result<Filter, DraftError> {
@@ -55,13 +49,16 @@ pub(super) fn filter(asked: &HashMap<String, String>, caller: Caller) -> Result<
         let found = asked.get(name).cloned().unwrap_or_default();
         DraftError::field(name, expected, format!("{found:?}"))
     };
-    let status = match text("status") {
-        None => None,
-        Some(word) => Some(
-            word.parse::<JobStatus>()
-                .map_err(|_unknown| wrong("status", "queued, running, completed, failed or cancelled"))?,
-        ),
-    };
+    let statuses = text("status").unwrap_or_default();
+    let statuses = statuses
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let expected = "queued, running, completed, failed or cancelled";
+            word.parse::<JobStatus>().map_err(|_unknown| wrong("status", expected))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     let favourite = match text("favourite").as_deref() {
         None | Some("false") => false,
         Some("true") => true,
@@ -75,14 +72,14 @@ pub(super) fn filter(asked: &HashMap<String, String>, caller: Caller) -> Result<
     };
     Ok(Filter {
         owner: caller.0.owner,
-        status,
-        text: text("text"),
+        statuses,
+        search: text("search"),
         voice: text("voice"),
         batch: text("batch"),
         favourite,
         since: moment("since")?,
         until: moment("until")?,
-        before: whole(&text, "cursor").map_err(|()| wrong("cursor", "the X-Next-Cursor of a page"))?,
+        before: whole(&text, "cursor").map_err(|()| wrong("cursor", "the next_cursor of a page"))?,
         limit: match whole::<u32>(&text, "limit") {
             Ok(None) => 50,
             Ok(Some(limit)) if (1..=1000).contains(&limit) => limit,
@@ -279,7 +276,7 @@ pub(super) async fn export(
         None => {
             context
                 .jobs
-                .list(&Filter { status: Some(JobStatus::Completed), ..filter(&asked, caller)? })
+                .list(&Filter { statuses: vec![JobStatus::Completed], ..filter(&asked, caller)? })
                 .await?
         }
     };
@@ -316,12 +313,15 @@ mod tests {
                 "status must be queued, running, completed, failed or cancelled, found \"done\"",
             ),
             ("since", "yesterday", "since must be seconds since 1970 or a time such as"),
-            ("cursor", "x", "cursor must be the X-Next-Cursor of a page, found \"x\""),
+            ("cursor", "x", "cursor must be the next_cursor of a page, found \"x\""),
             ("favourite", "1", "favourite must be true or false, found \"1\""),
         ] {
             let error = asked(&[(name, wrong)]).unwrap_err();
             assert!(error.starts_with(sentence), "{error}");
         }
-        assert_eq!(asked(&[("limit", ""), ("text", "")]).unwrap(), Filter { limit: 50, ..Filter::default() });
+        assert_eq!(
+            asked(&[("limit", ""), ("search", "")]).unwrap(),
+            Filter { limit: 50, ..Filter::default() }
+        );
     }
 }

@@ -40,13 +40,19 @@ impl Batch {
     /// One word for the whole: `partial` where some completed and others did not.
     pub fn status(&self) -> &'static str {
         let Counts { queued, running, completed, failed, cancelled } = self.counts;
-        match () {
-            () if running > 0 || (queued > 0 && completed + failed + cancelled > 0) => "running",
-            () if queued > 0 => "queued",
-            () if failed + cancelled == 0 => "completed",
-            () if completed > 0 => "partial",
-            () if failed > 0 => "failed",
-            () => "cancelled",
+        let ended = completed + failed + cancelled;
+        if running > 0 || (queued > 0 && ended > 0) {
+            "running"
+        } else if queued > 0 {
+            "queued"
+        } else if failed + cancelled == 0 {
+            "completed"
+        } else if completed > 0 {
+            "partial"
+        } else if failed > 0 {
+            "failed"
+        } else {
+            "cancelled"
         }
     }
 }

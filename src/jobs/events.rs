@@ -197,7 +197,7 @@ impl Tail {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = with_causes(&error), "cannot read what happened to jobs")
+                    tracing::warn!(error = with_causes(&error), "cannot read what happened to jobs");
                 }
             }
             if stop.run_until_cancelled(tokio::time::sleep(TAIL_PAUSE)).await.is_none() {

@@ -15,9 +15,10 @@ const MOST_EVENTS: usize = 50_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     pub owner: String,
-    pub status: Option<JobStatus>,
+    /// In one of these states; none means in any.
+    pub statuses: Vec<JobStatus>,
     /// Words in the text, in any order; the last one may be the beginning of a word.
-    pub text: Option<String>,
+    pub search: Option<String>,
     pub voice: Option<String>,
     pub batch: Option<String>,
     /// Only those that are kept for ever.

@@ -16,6 +16,7 @@ use super::outputs::Outputs;
 use super::pace::Lap;
 use super::store::{Checkpoint, Claim, Claimed, Next};
 use super::{JobId, Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use crate::breakpoints::pass;
 use crate::files::FileError;
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
@@ -466,6 +467,7 @@ impl Speaking {
             // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
             seed: request.seed.wrapping_add(position.into()),
         };
+        pass("before chunk");
         let begun = Instant::now();
         let speaking = self.lease.speak(order, self.cancel.clone(), on_progress);
         let samples = match self.give_up.run_until_cancelled(speaking).await {
@@ -499,6 +501,7 @@ impl Speaking {
         info: &ModelInfo,
         chunks: Vec<Chunk>,
     ) -> Result<Spoken, Stopped> {
+        pass("before joining");
         let begun = Instant::now();
         let (outputs, id, cancel) = (self.shared.outputs.clone(), self.claim.id, self.cancel.clone());
         let (request, sample_rate) = (request.clone(), info.sample_rate);

@@ -42,7 +42,7 @@ fn a_list_of_texts_becomes_an_archive_or_one_file_in_order() {
     let seeds: Vec<&Value> = statuses.iter().map(|status| &status["seed"]).collect();
     assert_eq!(seeds, [&json!(5), &json!(6), &json!(5)]);
     assert!(statuses.iter().all(|status| status["priority"] == "low" && status["batch_id"] == id.as_str()));
-    assert_eq!(server.get(&format!("/api/jobs?batch={id}")).json().as_array().unwrap().len(), 3);
+    assert_eq!(server.get(&format!("/api/jobs?batch={id}")).json()["jobs"].as_array().unwrap().len(), 3);
     assert_eq!(server.get("/api/batches").json()[0]["batch_id"], id.as_str());
 
     let zipped = server.get(&format!("/api/batches/{id}/result"));
@@ -94,7 +94,7 @@ fn a_batch_is_accepted_whole_or_not_at_all_and_its_wrong_item_is_named() {
     for empty in [json!({ "items": [] }), json!({}), json!({ "items": [1] })] {
         assert_eq!(server.post("/api/batches", &empty).status, 422, "{empty}");
     }
-    assert_eq!(server.get("/api/jobs").json(), json!([]), "what is refused leaves nothing");
+    assert_eq!(server.jobs(), json!([]), "what is refused leaves nothing");
     assert_eq!(server.get("/api/batches").json(), json!([]));
 }
 
@@ -122,12 +122,11 @@ fn a_batch_is_cancelled_whole_and_its_missing_parts_are_told() {
 fn a_batch_sent_twice_with_its_key_is_one_batch() {
     let server = Server::start();
     let send = |items: Value| {
-        let request = ureq::post(format!("{}/api/batches", server.url)).header("Idempotency-Key", "night");
-        server.send(request, &json!({ "items": items }))
+        server.post_with("/api/batches", &[("Idempotency-Key", "night")], &json!({ "items": items }))
     };
     let (first, again) = (send(json!(["a", "b"])), send(json!(["a", "b"])));
     assert_eq!(first.json()["batch_id"], again.json()["batch_id"]);
     assert_eq!(again.header("idempotency-replayed"), "true");
     assert_eq!(send(json!(["c"])).status, 422);
-    assert_eq!(server.get("/api/jobs").json().as_array().unwrap().len(), 2);
+    assert_eq!(server.jobs().as_array().unwrap().len(), 2);
 }

@@ -8,7 +8,7 @@ use crate::server::{Server, humming};
 use crate::{LONG, UNKNOWN};
 
 fn texts(page: &Value) -> Vec<&str> {
-    page.as_array().unwrap().iter().map(|job| job["text"].as_str().unwrap()).collect()
+    page["jobs"].as_array().unwrap().iter().map(|job| job["text"].as_str().unwrap()).collect()
 }
 
 /// A server that has spoken these texts.
@@ -24,13 +24,17 @@ fn spoken(texts: &[&str]) -> (Server, Vec<String>) {
 #[test]
 fn pages_go_from_the_newest_to_the_oldest_and_stay_as_they_are() {
     let (server, _) = spoken(&["a", "b", "c", "d", "e"]);
-    let first = server.get("/api/jobs?limit=2");
-    assert_eq!(texts(&first.json()), ["e", "d"]);
+    let first = server.get("/api/jobs?limit=2").json();
+    assert_eq!(texts(&first), ["e", "d"]);
     server.enqueue(&json!({ "text": "f" }));
-    let second = server.get(&format!("/api/jobs?limit=2&cursor={}", first.header("x-next-cursor")));
-    assert_eq!(texts(&second.json()), ["c", "b"], "what arrives meanwhile moves nothing");
-    let third = server.get(&format!("/api/jobs?limit=2&cursor={}", second.header("x-next-cursor")));
-    assert_eq!((texts(&third.json()), third.header("x-next-cursor")), (vec!["a"], ""));
+    let after = |page: &Value| {
+        let cursor = page["next_cursor"].as_str().unwrap();
+        server.get(&format!("/api/jobs?limit=2&cursor={cursor}")).json()
+    };
+    let second = after(&first);
+    assert_eq!(texts(&second), ["c", "b"], "what arrives meanwhile moves nothing");
+    let third = after(&second);
+    assert_eq!((texts(&third), &third["next_cursor"]), (vec!["a"], &Value::Null));
     let wrong = server.get("/api/jobs?status=done");
     assert_eq!(wrong.status, 422);
 }
@@ -45,15 +49,16 @@ fn jobs_are_found_by_their_words_their_status_their_voice_and_their_time() {
     let found = |query: &str| {
         let page = server.get(&format!("/api/jobs?{query}"));
         assert_eq!(page.status, 200, "{query}: {}", page.text());
-        page.json().as_array().unwrap().iter().map(|job| job["job_id"].clone()).collect::<Vec<_>>()
+        page.json()["jobs"].as_array().unwrap().iter().map(|job| job["job_id"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(found("text=light"), [ids[1].as_str(), ids[0].as_str()]);
-    assert_eq!(found("text=keeper+OLD"), [ids[0].as_str()]);
-    assert_eq!(found("text=cafe"), [ids[1].as_str()]);
-    assert_eq!(found("text=%22keeper%22+AND+("), [""; 0], "the word AND is not in it");
-    assert_eq!(found("text=light&limit=1"), [ids[1].as_str()]);
+    assert_eq!(found("search=light"), [ids[1].as_str(), ids[0].as_str()]);
+    assert_eq!(found("search=keeper+OLD"), [ids[0].as_str()]);
+    assert_eq!(found("search=cafe"), [ids[1].as_str()]);
+    assert_eq!(found("search=%22keeper%22+AND+("), [""; 0], "the word AND is not in it");
+    assert_eq!(found("search=light&limit=1"), [ids[1].as_str()]);
     assert_eq!(found("status=completed").len(), 3);
-    assert_eq!(found("status=failed").len(), 0);
+    assert_eq!(found("status=queued,running,failed").len(), 0);
+    assert_eq!(found("status=failed,completed").len(), 3);
     let voice = server.status(&ids[0])["voice"].as_str().unwrap().to_owned();
     assert_eq!(found(&format!("voice={voice}")).len(), 3);
     assert_eq!(found("voice=nobody").len(), 0);
@@ -107,7 +112,7 @@ fn ended_jobs_are_deleted_with_their_audio_and_others_are_not() {
     let answer = server.post("/api/jobs/delete", &body).json();
     assert_eq!(answer["deleted"], json!([ids[1]]));
     assert_eq!(answer["kept"].as_array().unwrap().len(), 2, "{answer}");
-    assert_eq!(server.get("/api/jobs").json().as_array().unwrap().len(), 1);
+    assert_eq!(server.jobs().as_array().unwrap().len(), 1);
     for wrong in [json!({}), json!({ "ids": [] }), json!({ "ids": [1] })] {
         assert_eq!(server.post("/api/jobs/delete", &wrong).status, 422, "{wrong}");
     }
@@ -159,7 +164,7 @@ fn jobs_are_exported_as_an_archive_that_says_what_is_in_it() {
     archive.by_name("jobs.json").unwrap().read_to_string(&mut about).unwrap();
     let about: Value = serde_json::from_str(&about).unwrap();
     assert_eq!((&about[1]["job_id"], &about[1]["file"]), (&json!(ids[1]), &json!("002_The_end.wav")));
-    assert_eq!(server.get("/api/jobs/export?status=completed&text=end").status, 200);
-    assert_eq!(server.get("/api/jobs/export?text=nothing").status, 404);
+    assert_eq!(server.get("/api/jobs/export?status=completed&search=end").status, 200);
+    assert_eq!(server.get("/api/jobs/export?search=nothing").status, 404);
     assert_eq!(server.get(&format!("/api/jobs/export?ids={UNKNOWN}")).status, 404);
 }

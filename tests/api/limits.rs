@@ -18,7 +18,7 @@ fn a_disk_that_is_nearly_full_takes_no_job() {
         assert!(refused.detail().starts_with("The disk is nearly full"), "{}", refused.detail());
     }
     assert_eq!(server.post("/api/batches", &json!({ "items": ["x"] })).status, 507);
-    assert_eq!(server.get("/api/jobs").json(), json!([]));
+    assert_eq!(server.jobs(), json!([]));
 }
 
 #[test]

@@ -154,15 +154,19 @@ impl Server {
         Answer::read(request.config().http_status_as_error(false).build().send(body))
     }
 
-    /// With headers of its own.
-    pub(crate) fn send(
-        &self,
-        request: ureq::RequestBuilder<ureq::typestate::WithBody>,
-        body: &Value,
-    ) -> Answer {
-        let request = request.header("Content-Type", "application/json");
+    pub(crate) fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request =
+            ureq::post(format!("{}{path}", self.url)).header("Content-Type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let request = request.config().http_status_as_error(false).build();
         Answer::read(request.send(body.to_string().as_bytes()))
+    }
+
+    /// The newest jobs, newest first.
+    pub(crate) fn jobs(&self) -> Value {
+        self.get("/api/jobs").json()["jobs"].clone()
     }
 
     /// Enqueues and returns the id.

@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{Result, Store, StoreError, read_id};
+use crate::breakpoints::{pass, reach};
 use crate::jobs::{Idempotency, JobId, NewBatch, NewJob};
 
 /// Wishes that may wait for the commit before them; more wait at the door.
@@ -103,7 +104,9 @@ async fn add_all(writer: &SqlitePool, orders: &[Order]) -> Result<Vec<Addition>>
     for order in orders {
         added.push(add(&mut transaction, order).await?);
     }
+    reach("before adding").map_err(sqlx::Error::Io)?;
     transaction.commit().await?;
+    pass("after adding");
     Ok(added)
 }
 

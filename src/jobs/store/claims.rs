@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Result, Store, read_id};
+use crate::breakpoints::{pass, reach};
 use crate::jobs::{CancelOutcome, JobId, Output};
 use crate::speech::SpeechRequest;
 
@@ -144,8 +145,10 @@ impl Store {
             .bind(row.try_get::<i64, _>("turn")?)
             .execute(&mut *transaction)
             .await?;
+        reach("before claim").map_err(sqlx::Error::Io)?;
         transaction.commit().await?;
         self.written.notify_one();
+        pass("after claim");
         let claim = Claim { id: read_id(row.try_get("id")?)?, token };
         let request = match serde_json::from_str(row.try_get("request")?) {
             Ok(request) => request,
@@ -263,8 +266,10 @@ impl Store {
             .bind(&claim.token)
             .execute(&mut *transaction)
             .await?;
+        reach("before checkpoint").map_err(sqlx::Error::Io)?;
         transaction.commit().await?;
         self.written.notify_one();
+        pass("after checkpoint");
         Ok(noted.rows_affected() > 0)
     }
 
@@ -300,22 +305,26 @@ impl Store {
         encode_ms: u64,
         now: i64,
     ) -> Result<bool> {
-        self.fenced(
-            sqlx::query(
-                "update jobs
+        reach("before finish").map_err(sqlx::Error::Io)?;
+        let mine = self
+            .fenced(
+                sqlx::query(
+                    "update jobs
                  set status = 'completed', progress = 100, claim = null, finished_at = ?,
                      current_chunk = coalesce(total_chunks, current_chunk),
                      output_file = ?, output_bytes = ?, output_duration_ms = ?, encode_ms = ?
                  where id = ? and claim = ?",
+                )
+                .bind(now)
+                .bind(&output.file_name)
+                .bind(output.bytes.cast_signed())
+                .bind(output.duration_ms.cast_signed())
+                .bind(encode_ms.cast_signed()),
+                claim,
             )
-            .bind(now)
-            .bind(&output.file_name)
-            .bind(output.bytes.cast_signed())
-            .bind(output.duration_ms.cast_signed())
-            .bind(encode_ms.cast_signed()),
-            claim,
-        )
-        .await
+            .await?;
+        pass("after finish");
+        Ok(mine)
     }
 
     /// Ends the job with a reason.

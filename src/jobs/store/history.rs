@@ -38,24 +38,34 @@ fn page(filter: &Filter) -> QueryBuilder<Sqlite> {
     let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("select ");
     query.push(COLUMNS).push(", null as queue_position from ");
     // Where something is searched, the index of words gives the order; else the arrival does.
-    let order = if let Some(words) = filter.text.as_deref().and_then(search) {
+    let order = if let Some(wanted) = filter.search.as_deref().and_then(words) {
         query
             .push("jobs_text join jobs on jobs.seq = jobs_text.rowid where jobs_text match ")
-            .push_bind(words);
+            .push_bind(wanted);
         "jobs_text.rowid"
     } else {
         query.push("jobs where true");
         "jobs.seq"
     };
     // One index serves a page; a plus keeps the planner from taking the one that everything matches.
-    let is_narrow = filter.status.is_some()
+    let is_narrow = filter.statuses.len() == 1
         || filter.voice.is_some()
         || filter.batch.is_some()
         || filter.favourite
         || order == "jobs_text.rowid";
     query.push(if is_narrow { " and +owner = " } else { " and owner = " }).push_bind(&filter.owner);
-    if let Some(status) = filter.status {
-        query.push(" and status = ").push_bind(status.as_str());
+    match filter.statuses.as_slice() {
+        [] => {}
+        [status] => {
+            query.push(" and status = ").push_bind(status.as_str());
+        }
+        several => {
+            let mut list = query.push(" and status in (").separated(", ");
+            for status in several {
+                list.push_bind(status.as_str());
+            }
+            list.push_unseparated(")");
+        }
     }
     if let Some(voice) = &filter.voice {
         query.push(" and json_extract(request, '$.voice') = ").push_bind(voice);
@@ -94,13 +104,13 @@ fn page(filter: &Filter) -> QueryBuilder<Sqlite> {
 
 /// What somebody types as a query of the index of words: all of them, the last one perhaps not typed to its end. `None`
 /// where there is nothing to look for.
-fn search(text: &str) -> Option<String> {
-    let words: Vec<String> = text
+fn words(text: &str) -> Option<String> {
+    let found: Vec<String> = text
         .split(|character: char| !character.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(|word| format!("\"{word}\""))
         .collect();
-    if words.is_empty() { None } else { Some(format!("{}*", words.join(" "))) }
+    if found.is_empty() { None } else { Some(format!("{}*", found.join(" "))) }
 }
 
 #[cfg(test)]
@@ -115,7 +125,7 @@ mod tests {
             (" -- () ", None),
             ("", None),
         ] {
-            assert_eq!(search(typed).as_deref(), query);
+            assert_eq!(words(typed).as_deref(), query);
         }
     }
 }

@@ -101,13 +101,13 @@ async fn a_million_jobs_behind_it_do_not_slow_the_queue_down() {
     for (name, filter) in [
         ("newest", Filter::default()),
         ("deep", Filter { before: Some(i64::from(ROWS) / 2), ..Filter::default() }),
-        ("failed", Filter { status: Some(JobStatus::Failed), ..Filter::default() }),
+        ("failed", Filter { statuses: vec![JobStatus::Failed], ..Filter::default() }),
         (
             "completed, deep",
-            Filter { status: Some(JobStatus::Completed), before: Some(1000), ..Filter::default() },
+            Filter { statuses: vec![JobStatus::Completed], before: Some(1000), ..Filter::default() },
         ),
-        ("words of all", Filter { text: Some("sentence".to_owned()), ..Filter::default() }),
-        ("words of some", Filter { text: Some("topic77 numb".to_owned()), ..Filter::default() }),
+        ("words of all", Filter { search: Some("sentence".to_owned()), ..Filter::default() }),
+        ("words of some", Filter { search: Some("topic77 numb".to_owned()), ..Filter::default() }),
         ("voice", Filter { voice: Some("hum".to_owned()), ..Filter::default() }),
         ("time", Filter { until: Some(1000), ..Filter::default() }),
     ] {

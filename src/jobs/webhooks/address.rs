@@ -40,7 +40,8 @@ pub fn check(url: &str, allow_private: bool) -> Result<(), CallbackError> {
         Ok(address) => public(address, bare),
         Err(_a_name) => {
             let name = bare.trim_end_matches('.').to_ascii_lowercase();
-            let is_local = name == "localhost" || name.ends_with(".localhost") || name.ends_with(".local");
+            // Names that only this machine, or this network, knows.
+            let is_local = matches!(name.rsplit('.').next(), Some("localhost" | "local"));
             if is_local { Err(CallbackError::Private(name)) } else { Ok(()) }
         }
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
@@ -197,7 +198,7 @@ fn drawn_secret(data_dir: &Path) -> Result<String, FileError> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| FileError::new("draw a secret for", &path, std::io::Error::other(error)))?;
-    let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = format!("{:x}", Sha256::digest(bytes));
     write_bytes(data_dir, SECRET_FILE, secret.as_bytes())?;
     #[cfg(unix)]
     {

@@ -1,5 +1,6 @@
 //! The declaim speech server. Modules stand in import order: each imports only from those above it.
 
+pub mod breakpoints;
 pub mod config;
 pub mod files;
 pub mod models;
@@ -12,6 +13,5 @@ pub mod jobs;
 pub mod http;
 
 pub mod app;
-pub mod breakpoints;
 
 pub mod cli;

@@ -48,7 +48,9 @@ impl Server {
 
     /// Lets it take up what the one before left, then stops it.
     pub(crate) fn stop_when_ready(mut self) {
-        self.port();
+        let port = self.port();
+        // Whoever answers also listens to signals.
+        assert_eq!(crate::client::request(port, "GET", "/healthz", None).unwrap().status, 200);
         self.stop();
     }
 

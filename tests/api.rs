@@ -12,6 +12,8 @@ mod events;
 mod history;
 #[path = "api/limits.rs"]
 mod limits;
+#[path = "api/load.rs"]
+mod load;
 #[path = "api/models.rs"]
 mod models;
 mod server;

@@ -1,16 +1,13 @@
 //! Many at once: 500 clients that follow a job each and 200 that send. Measures; run by hand:
-//! `cargo test --workspace --test load -- --ignored --nocapture`. The figures stand in docs/OPERATIONS.md.
-
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement says what it found")]
-
-mod server;
+//! `cargo test --workspace --test api -- --ignored --nocapture five_hundred`. The figures stand in docs/OPERATIONS.md.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use server::{PATIENCE, Server, humming};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::server::{PATIENCE, Server, humming};
 
 const FOLLOWERS: usize = 500;
 const SENDERS: usize = 200;

@@ -37,7 +37,10 @@ async fn send(address: SocketAddr, text: &str) -> String {
 #[test]
 #[ignore = "700 clients at once; prints times"]
 fn five_hundred_followers_and_two_hundred_senders_are_all_served() {
-    let room = |settings: &mut declaim::config::Settings| settings.limits.max_queued_jobs = 10_000;
+    let room = |settings: &mut declaim::config::Settings| {
+        settings.limits.max_queued_jobs = 10_000;
+        settings.limits.max_queued_jobs_per_client = 10_000;
+    };
     let server = Server::with(room, humming(Duration::ZERO));
     let address = server.address;
     let all = async {

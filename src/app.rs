@@ -11,9 +11,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::files::FileError;
 use crate::jobs::cleanup::Cleaner;
+use crate::jobs::webhooks::{WebhookSettings, Webhooks};
 use crate::jobs::worker::Worker;
-use crate::jobs::{Jobs, OpenError, QueueSettings, RecoverError, with_causes};
+use crate::jobs::{Jobs, OpenError, QueueSettings, RecoverError, StoreError, Tail, with_causes};
 use crate::speech::catalog::Catalog;
 use crate::speech::engine::{Engine, EngineSettings};
 
@@ -22,6 +24,7 @@ use crate::speech::engine::{Engine, EngineSettings};
 pub struct AppSettings {
     pub data_dir: PathBuf,
     pub queue: QueueSettings,
+    pub webhooks: WebhookSettings,
     pub engine: EngineSettings,
     /// The models, and the library of this data directory.
     pub catalog: Catalog,
@@ -46,6 +49,10 @@ pub enum AppError {
     Jobs(#[from] OpenError),
     #[error("cannot take up the jobs of the last run")]
     Recover(#[from] RecoverError),
+    #[error("cannot prepare calls back")]
+    Webhooks(#[from] FileError),
+    #[error("cannot read what happened to jobs")]
+    Events(#[from] StoreError),
     #[error("cannot start the models' thread")]
     Thread(#[source] io::Error),
 }
@@ -66,16 +73,20 @@ impl App {
     /// Opens the data directory for this process alone, takes up what the last run left, and starts working. Returns
     /// before any model is loaded; jobs are accepted from here on.
     pub async fn open(settings: AppSettings) -> Result<Self, AppError> {
-        let AppSettings { data_dir, queue, engine, catalog } = settings;
+        let AppSettings { data_dir, queue, webhooks, engine, catalog } = settings;
         std::fs::create_dir_all(&data_dir)
             .map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let lock = lock_data_dir(&data_dir)?;
         let jobs = Jobs::open(&data_dir, queue).await?;
         jobs.recover().await?;
+        let tail = Tail::from_now(&jobs).await?;
+        let webhooks = Webhooks::open(&jobs, &data_dir, &webhooks)?;
         let engine = Engine::start(catalog.clone(), engine).map_err(AppError::Thread)?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(Worker::new(&jobs, engine.clone()).run(stop.clone()));
+        tasks.spawn(tail.run(stop.clone()));
+        tasks.spawn(webhooks.run(stop.clone()));
         tasks.spawn(Cleaner::new(&jobs).run(stop.clone()));
         // Decoding takes its time; nothing waits for it.
         tasks.spawn_blocking(move || match catalog.library().adopt(&catalog.own_voice_ids()) {

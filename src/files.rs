@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::breakpoints::reach;
+
 /// The ending of a file that is still being written.
 pub const PART: &str = ".part";
 
@@ -40,10 +42,14 @@ pub fn write_aside<T, E: From<FileError>>(
     let file = open.map_err(|source| FileError::new("create", &aside.0, source))?;
     let handle = file.try_clone().map_err(|source| FileError::new("open", &aside.0, source))?;
     let written = write(handle)?;
+    reach("before sync").map_err(|source| FileError::new("sync", &aside.0, source))?;
     file.sync_all().map_err(|source| FileError::new("sync", &aside.0, source))?;
+    reach("after sync").map_err(|source| FileError::new("put in place", &path, source))?;
     let bytes = file.metadata().map_err(|source| FileError::new("measure", &aside.0, source))?.len();
     fs::rename(&aside.0, &path).map_err(|source| FileError::new("put in place", &path, source))?;
+    reach("after rename").map_err(|source| FileError::new("sync", folder, source))?;
     sync_folder(folder)?;
+    reach("after folder sync").map_err(|source| FileError::new("sync", folder, source))?;
     Ok((bytes, written))
 }
 

@@ -1,5 +1,6 @@
 //! The declaim speech server. Modules stand in import order: each imports only from those above it.
 
+pub mod breakpoints;
 pub mod config;
 pub mod files;
 pub mod models;

@@ -10,6 +10,18 @@ mod documented;
 mod elevenlabs;
 #[path = "api/mcp.rs"]
 mod mcp;
+#[path = "api/batches.rs"]
+mod batches;
+#[path = "api/callbacks.rs"]
+mod callbacks;
+#[path = "api/events.rs"]
+mod events;
+#[path = "api/history.rs"]
+mod history;
+#[path = "api/limits.rs"]
+mod limits;
+#[path = "api/load.rs"]
+mod load;
 #[path = "api/models.rs"]
 mod models;
 #[path = "api/openai.rs"]
@@ -391,7 +403,7 @@ fn every_invalid_field_is_refused_by_name_on_both_doors() {
             assert!(answer.detail().contains(expected), "{door} {body}: {}", answer.detail());
         }
     }
-    assert_eq!(server.get("/api/jobs").json(), json!([]), "what is refused leaves no job");
+    assert_eq!(server.jobs(), json!([]), "what is refused leaves no job");
 }
 
 #[test]
@@ -483,7 +495,7 @@ fn only_so_many_clients_may_hold_the_line() {
     std::thread::scope(|scope| {
         let first = scope.spawn(|| server.post("/tts", &json!({ "text": "This takes a second or so." })));
         let started = std::time::Instant::now();
-        while server.get("/api/jobs").json().as_array().unwrap().is_empty() {
+        while server.jobs().as_array().unwrap().is_empty() {
             assert!(started.elapsed() < PATIENCE);
         }
         let second = server.post("/tts", &json!({ "text": "Hi" }));
@@ -506,7 +518,7 @@ fn a_client_that_leaves_cancels_its_job() {
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
     let started = std::time::Instant::now();
     let id = loop {
-        if let Some(job) = server.get("/api/jobs").json().as_array().unwrap().first() {
+        if let Some(job) = server.jobs().as_array().unwrap().first() {
             break job["job_id"].as_str().unwrap().to_owned();
         }
         assert!(started.elapsed() < PATIENCE);
@@ -614,7 +626,7 @@ fn a_client_that_holds_the_line_is_told_when_the_model_cannot_be_loaded_after_al
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| server.post("/tts", &hello()));
         let started = std::time::Instant::now();
-        while server.get("/api/jobs").json().as_array().unwrap().is_empty() {
+        while server.jobs().as_array().unwrap().is_empty() {
             assert!(started.elapsed() < PATIENCE);
         }
         let_go.send(()).unwrap();
@@ -622,7 +634,7 @@ fn a_client_that_holds_the_line_is_told_when_the_model_cannot_be_loaded_after_al
         assert_eq!(answer.status, 503);
         assert!(answer.detail().contains("the weights are missing"), "{}", answer.detail());
     });
-    let id = server.get("/api/jobs").json()[0]["job_id"].as_str().unwrap().to_owned();
+    let id = server.jobs()[0]["job_id"].as_str().unwrap().to_owned();
     server.wait_for(&id, &["cancelled"]);
 }
 
@@ -702,7 +714,7 @@ fn a_preview_shows_the_chunks_without_making_a_job() {
     );
     assert_eq!(preview["normalized"], text);
     assert_eq!(server.post("/api/preview", &json!({ "text": "" })).status, 422);
-    assert_eq!(server.get("/api/jobs").json(), json!([]));
+    assert_eq!(server.jobs(), json!([]));
 }
 
 #[test]
@@ -710,7 +722,7 @@ fn jobs_are_listed_newest_first_with_their_texts() {
     let server = Server::start();
     let ids: Vec<String> =
         ["one", "two", "three"].map(|text| server.enqueue(&json!({ "text": text }))).into();
-    let list = server.get("/api/jobs?limit=2").json();
+    let list = server.get("/api/jobs?limit=2").json()["jobs"].clone();
     let listed: Vec<&str> =
         list.as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap()).collect();
     assert_eq!(listed, [ids[2].as_str(), ids[1].as_str()]);
@@ -823,7 +835,7 @@ fn stopping_sends_waiting_clients_away_with_the_way_to_their_result() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| server.post("/tts", &json!({ "text": LONG })));
         let started = std::time::Instant::now();
-        while server.get("/api/jobs").json().as_array().unwrap().is_empty() {
+        while server.jobs().as_array().unwrap().is_empty() {
             assert!(started.elapsed() < PATIENCE);
         }
         server.ask_to_stop();
@@ -851,7 +863,7 @@ fn a_wish_sent_again_with_its_key_is_the_same_job_and_another_wish_is_refused() 
     let again = wish("once", &hello());
     assert_eq!((again.status, again.header("idempotency-replayed")), (202, "true"));
     assert_eq!(first.json()["job_id"], again.json()["job_id"]);
-    assert_eq!(server.get("/api/jobs").json().as_array().unwrap().len(), 1);
+    assert_eq!(server.jobs().as_array().unwrap().len(), 1);
     let other = wish("once", &json!({ "text": "Another wish." }));
     assert_eq!(other.status, 422);
     assert!(other.detail().contains("Send a new key"), "{}", other.detail());

@@ -421,7 +421,7 @@ fn a_second_signal_ends_the_server_at_once() {
         std::thread::spawn(move || ureq::post(format!("{url}/tts")).send_json(json!({ "text": text })));
     let started = Instant::now();
     while ureq::get(format!("{}/api/jobs", server.url)).call().unwrap().body_mut().read_to_string().unwrap()
-        == "[]"
+        == r#"{"jobs":[],"next_cursor":null}"#
     {
         assert!(started.elapsed() < PATIENCE);
     }
@@ -485,6 +485,14 @@ fn jobs_are_listed_shown_and_cancelled_at_the_server_and_in_its_directory() {
         let again = ask(&["cancel", &id]);
         assert_eq!(again.status.code(), Some(1));
         assert!(err(&again).contains("already ended as cancelled"), "{}", err(&again));
+        let watched = ask(&["watch", &id]);
+        assert!(out(&watched).starts_with("cancelled"), "{}{}", out(&watched), err(&watched));
+        let retried = ask(&["retry", &id]);
+        assert_eq!(retried.status.code(), Some(1));
+        assert!(err(&retried).contains("only failed jobs can be retried"), "{}", err(&retried));
+        let deleted = ask(&["delete", &id]);
+        assert_eq!(out(&deleted).trim(), format!("Job {id} deleted"), "{}", err(&deleted));
+        assert_eq!(ask(&["delete", &id]).status.code(), Some(1));
         let unknown = ask(&["show", "abc"]);
         assert_eq!(unknown.status.code(), Some(1));
         assert!(err(&unknown).contains("there is no job \"abc\""), "{}", err(&unknown));

@@ -14,6 +14,8 @@
     reason = "a helper that fails fails its test; what the server complains of is shown beside it"
 )]
 
+#[path = "crash/breaking.rs"]
+mod breaking;
 #[path = "crash/client.rs"]
 mod client;
 #[path = "crash/server.rs"]

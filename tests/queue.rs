@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 
 use declaim::app::{App, AppError, AppSettings};
 use declaim::jobs::cleanup::{Cleaner, Swept};
+use declaim::jobs::webhooks::WebhookSettings;
 use declaim::jobs::worker::Worker;
 use declaim::jobs::{
-    CancelOutcome, EnqueueError, Job, JobId, JobStatus, Jobs, Priority, QueueSettings, RetryOutcome,
+    CancelOutcome, EnqueueError, EventKind, Following, Job, JobId, JobStatus, Jobs, Priority, QueueSettings,
+    RetryOutcome,
 };
 use declaim::speech::SpeechRequest;
 use declaim::speech::catalog::Offer;
@@ -28,7 +30,8 @@ const BOUND: Duration = Duration::from_secs(20);
 
 async fn open(folder: &tempfile::TempDir, queue: QueueSettings, offers: Vec<Offer>) -> Result<App, AppError> {
     let (data_dir, engine) = (folder.path().to_owned(), EngineSettings::default());
-    App::open(AppSettings { data_dir, queue, engine, catalog: puppet::catalog(offers) }).await
+    let webhooks = WebhookSettings::default();
+    App::open(AppSettings { data_dir, queue, webhooks, engine, catalog: puppet::catalog(offers) }).await
 }
 
 /// A server without doors on a directory of its own.
@@ -365,6 +368,38 @@ async fn a_chunk_file_that_was_damaged_is_spoken_again() {
 }
 
 #[tokio::test]
+async fn a_follower_that_does_not_listen_for_a_while_misses_nothing() {
+    let stage = Stage::open(freely()).await;
+    let mut follower = stage.app.jobs.follow(Following::Owner(String::new()), 0);
+    // More than is kept for a follower: five events each.
+    let mut ids = Vec::new();
+    for number in 0..120 {
+        ids.push(stage.add(sentence(&format!("number {number}"))).await);
+    }
+    for id in &ids {
+        stage.end_of(*id).await;
+    }
+    let (mut last, mut ended) = (0, 0);
+    while ended < ids.len() {
+        let event = tokio::time::timeout(BOUND, follower.next()).await.unwrap().unwrap().unwrap();
+        if let Some(seq) = event.seq {
+            assert_eq!(seq, last + 1, "in order, each once");
+            last = seq;
+        }
+        ended += usize::from(event.kind == EventKind::Completed);
+    }
+    // And it hears what comes after it has caught up.
+    let id = stage.add(sentence("late")).await;
+    loop {
+        let event = tokio::time::timeout(BOUND, follower.next()).await.unwrap().unwrap().unwrap();
+        if event.job == id && event.kind.is_end() {
+            break;
+        }
+    }
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn a_device_that_fails_once_is_tried_again_without_redoing_finished_chunks() {
     let failures = AtomicUsize::new(1);
     let on_token: OnToken = Arc::new(move |text, token| {
@@ -605,7 +640,7 @@ async fn a_full_queue_refuses_with_its_bound() {
     meeting.wait().await;
     let second = stage.add(sentence("second")).await;
     let refused = stage.app.jobs.enqueue(request("third"), Priority::Normal).await;
-    assert!(matches!(refused, Err(EnqueueError::QueueFull { limit: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(EnqueueError::QueueFull { limit: 1, .. })), "{refused:?}");
     meeting.go_on();
     stage.end_of(second).await;
     stage.close().await;

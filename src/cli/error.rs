@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::files::FileError;
-use crate::jobs::{JobStatus, OpenError, StoreError};
+use crate::jobs::{DeleteError, JobStatus, OpenError, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
 use crate::speech::direct::SpeakError;
@@ -66,6 +66,10 @@ pub enum CliError {
     UnknownJob(String),
     #[error("job {id} has already ended as {status}")]
     AlreadyFinished { id: String, status: JobStatus },
+    #[error("job {id} is {status}; {instead}")]
+    JobIs { id: String, status: JobStatus, instead: &'static str },
+    #[error("cannot delete the job")]
+    Delete(#[from] DeleteError),
     #[error("cannot open the jobs")]
     Open(#[from] OpenError),
     #[error("cannot use the job table")]
@@ -145,6 +149,8 @@ impl CliError {
             | Self::Models(_)
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
+            | Self::JobIs { .. }
+            | Self::Delete(_)
             | Self::Store(_)
             | Self::Refused(_)
             | Self::Unwell { .. }
@@ -182,6 +188,8 @@ impl CliError {
             | Self::NoJobs(_)
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
+            | Self::JobIs { .. }
+            | Self::Delete(_)
             | Self::Open(_)
             | Self::Store(_)
             | Self::Unreachable { .. }

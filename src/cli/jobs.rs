@@ -1,6 +1,8 @@
 //! `declaim jobs`: the queue from outside. Asks a server with `--server`, else reads the data directory itself; both
 //! show the same fields, because both are the status that the server would send.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -8,10 +10,18 @@ use serde_json::Value;
 use super::place::Place;
 use super::{CliError, say_line};
 use crate::http::Status;
-use crate::jobs::{CancelOutcome, JobId, Jobs, QueueSettings};
+use crate::jobs::{
+    CancelOutcome, DeleteOutcome, Filter, JobId, JobStatus, Jobs, QueueSettings, RetryOutcome,
+};
 
 /// Longest piece of a text in a list, in characters.
 const EXCERPT: usize = 50;
+
+/// For an answer of a server.
+const SERVER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two looks at a job that is watched.
+const WATCH_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct JobsArgs {
@@ -35,8 +45,14 @@ enum JobsCommand {
     },
     /// Everything known about one job.
     Show { id: String },
+    /// Follow a job to its end.
+    Watch { id: String },
     /// Cancel a job that waits or is being spoken.
     Cancel { id: String },
+    /// Try a failed job again; chunks that are finished are kept.
+    Retry { id: String },
+    /// Forget an ended job and its audio.
+    Delete { id: String },
 }
 
 pub(super) fn run(place: &Place, arguments: JobsArgs) -> Result<(), CliError> {
@@ -49,9 +65,18 @@ pub(super) fn run(place: &Place, arguments: JobsArgs) -> Result<(), CliError> {
     match command {
         JobsCommand::List { limit } => print_list(&source.list(limit)?, json),
         JobsCommand::Show { id } => print_job(&source.show(&id)?, json),
+        JobsCommand::Watch { id } => watch(&source, &id, json)?,
         JobsCommand::Cancel { id } => {
             source.cancel(&id)?;
             say_line(&format!("Job {id} cancelled successfully"));
+        }
+        JobsCommand::Retry { id } => {
+            source.retry(&id)?;
+            say_line(&format!("Job {id} is queued again"));
+        }
+        JobsCommand::Delete { id } => {
+            source.delete(&id)?;
+            say_line(&format!("Job {id} deleted"));
         }
     }
     Ok(())
@@ -80,10 +105,10 @@ impl Source {
         match self {
             Self::Server(url) => {
                 let answer = ask(ureq::get(format!("{url}/api/jobs?limit={limit}")).config(), url)?;
-                Ok(answer.as_array().cloned().unwrap_or_default())
+                Ok(answer["jobs"].as_array().cloned().unwrap_or_default())
             }
             Self::Data { jobs, runtime } => Ok(runtime
-                .block_on(jobs.list(limit))?
+                .block_on(jobs.list(&Filter { limit, ..Filter::default() }))?
                 .iter()
                 .map(|job| Status::listed(job).to_json())
                 .collect()),
@@ -115,6 +140,63 @@ impl Source {
             },
         }
     }
+
+    fn retry(&self, id: &str) -> Result<(), CliError> {
+        match self {
+            Self::Server(url) => send_nothing(&format!("{url}/api/jobs/{id}/retry"), url),
+            Self::Data { jobs, runtime } => match runtime.block_on(jobs.retry(parse(id)?))? {
+                RetryOutcome::Queued => Ok(()),
+                RetryOutcome::NotFailed(status) => Err(CliError::JobIs {
+                    id: id.to_owned(),
+                    status,
+                    instead: "only failed jobs can be retried",
+                }),
+                RetryOutcome::Unknown => Err(CliError::UnknownJob(id.to_owned())),
+            },
+        }
+    }
+
+    fn delete(&self, id: &str) -> Result<(), CliError> {
+        match self {
+            Self::Server(url) => {
+                ask(ureq::delete(format!("{url}/api/jobs/{id}")).config(), url).map(|_message| ())
+            }
+            Self::Data { jobs, runtime } => match runtime.block_on(jobs.delete(parse(id)?))? {
+                DeleteOutcome::Deleted => Ok(()),
+                DeleteOutcome::NotEnded(status) => {
+                    Err(CliError::JobIs { id: id.to_owned(), status, instead: "cancel it first" })
+                }
+                DeleteOutcome::Unknown => Err(CliError::UnknownJob(id.to_owned())),
+            },
+        }
+    }
+}
+
+/// Until its status is final, a line for each change.
+fn watch(source: &Source, id: &str, json: bool) -> Result<(), CliError> {
+    let mut shown = String::new();
+    loop {
+        let job = source.show(id)?;
+        let text = |key: &str| job[key].as_str().unwrap_or_default();
+        let line = if json {
+            job.to_string()
+        } else {
+            let chunks = match (&job["current_chunk"], &job["total_chunks"]) {
+                (Value::Number(current), Value::Number(total)) => format!("  chunk {current} of {total}"),
+                _ => String::new(),
+            };
+            let why = [text("waiting_for"), text("error")].concat();
+            format!("{:9}  {:>3}%{chunks}  {why}", text("status"), job["progress"]).trim_end().to_owned()
+        };
+        if line != shown {
+            say_line(&line);
+            shown = line;
+        }
+        if text("status").parse::<JobStatus>().is_ok_and(JobStatus::is_final) {
+            return Ok(());
+        }
+        std::thread::sleep(WATCH_PAUSE);
+    }
 }
 
 impl Drop for Source {
@@ -130,14 +212,29 @@ fn parse(id: &str) -> Result<JobId, CliError> {
     id.parse().map_err(|_no_uuid| CliError::UnknownJob(id.to_owned()))
 }
 
+/// An empty wish, whose answer matters only where it is a refusal.
+fn send_nothing(address: &str, url: &str) -> Result<(), CliError> {
+    let request = ureq::post(address)
+        .header("Content-Type", "application/json")
+        .config()
+        .http_status_as_error(false)
+        .timeout_global(Some(SERVER_PATIENCE))
+        .build();
+    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source: Box::new(source) };
+    read(request.send("{}").map_err(unreachable)?, url).map(|_answer| ())
+}
+
 type Asked = ureq::config::ConfigBuilder<ureq::typestate::RequestScope<ureq::typestate::WithoutBody>>;
 
 /// The JSON that a server answers; its own sentence where it refuses.
 fn ask(request: Asked, url: &str) -> Result<Value, CliError> {
     let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source: Box::new(source) };
-    let request =
-        request.http_status_as_error(false).timeout_global(Some(std::time::Duration::from_secs(30)));
-    let mut answer = request.build().call().map_err(unreachable)?;
+    let request = request.http_status_as_error(false).timeout_global(Some(SERVER_PATIENCE));
+    read(request.build().call().map_err(unreachable)?, url)
+}
+
+fn read(mut answer: ureq::http::Response<ureq::Body>, url: &str) -> Result<Value, CliError> {
+    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source: Box::new(source) };
     let body: Value = answer.body_mut().read_json().map_err(unreachable)?;
     if answer.status().is_success() {
         return Ok(body);

@@ -17,6 +17,7 @@ use crate::app::{App, AppSettings};
 use crate::config::{Settings, Wyoming};
 use crate::http::{self, Context};
 use crate::jobs::QueueSettings;
+use crate::jobs::webhooks::WebhookSettings;
 use crate::models::Models;
 use crate::speech::catalog::{self, Catalog};
 use crate::speech::engine::{Engine, EngineSettings, ModelState};
@@ -70,6 +71,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         let app = App::open(AppSettings {
             data_dir: data_dir.clone(),
             queue: QueueSettings::from(&settings),
+            webhooks: WebhookSettings::from(&settings),
             engine: EngineSettings {
                 memory_bytes: settings.model.memory_bytes,
                 unload_after: settings.model.unload_after,

@@ -29,6 +29,7 @@ pub struct Settings {
     pub text: Text,
     pub limits: Limits,
     pub job_queue: JobQueue,
+    pub webhooks: Webhooks,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -150,6 +151,11 @@ pub struct Limits {
     /// Of one client.
     pub max_queued_jobs_per_client: usize,
     pub max_waiting_requests: usize,
+    pub max_batch_items: usize,
+    /// Nothing is accepted while the disk has less left.
+    pub min_free_disk_bytes: u64,
+    /// Clients that listen to what happens to jobs.
+    pub max_followers: usize,
     /// For a synchronous request.
     pub max_wait: Duration,
     /// For every other request.
@@ -163,6 +169,25 @@ pub struct JobQueue {
     pub cleanup_interval: Duration,
     /// A job that has waited for so long gets a turn now and then, whatever is more urgent.
     pub overdue_after: Duration,
+    /// Results beyond this go, the oldest first.
+    pub max_output_bytes: Option<u64>,
+}
+
+#[derive(Clone, PartialEq)]
+pub struct Webhooks {
+    /// `None` uses the one that is drawn once for a data directory.
+    pub secret: Option<String>,
+    pub allow_private: bool,
+    pub max_attempts: u32,
+    /// For one call.
+    pub patience: Duration,
+}
+
+impl std::fmt::Debug for Webhooks {
+    // Without the secret.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Webhooks").field("allow_private", &self.allow_private).finish_non_exhaustive()
+    }
 }
 
 /// What settings and requests alike may hold.
@@ -247,6 +272,9 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             max_queued_jobs: read.size("limits.max_queued_jobs", 1..=1_000_000)?,
             max_queued_jobs_per_client: read.size("limits.max_queued_jobs_per_client", 1..=1_000_000)?,
             max_waiting_requests: read.size("limits.max_waiting_requests", 1..=10_000)?,
+            max_batch_items: read.size("limits.max_batch_items", 1..=100_000)?,
+            min_free_disk_bytes: (read.integer("limits.min_free_disk_mb", 0..=1 << 30)? as u64) << 20,
+            max_followers: read.size("limits.max_followers", 0..=100_000)?,
             max_wait: read.seconds("limits.max_wait_sec", 1.0..=86_400.0)?,
             request_timeout: read.seconds("limits.request_timeout_sec", 1.0..=3600.0)?,
         },
@@ -260,6 +288,15 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             overdue_after: Duration::from_secs_f64(
                 read.number("job_queue.overdue_after_min", 0.001..=525_600.0)? * 60.0,
             ),
+            max_output_bytes: read
+                .optional("job_queue.max_output_mb", |read, key| read.integer(key, 0..=1 << 30))?
+                .map(|megabytes| (megabytes as u64) << 20),
+        },
+        webhooks: Webhooks {
+            secret: read.optional("webhooks.secret", Reader::text)?,
+            allow_private: read.flag("webhooks.allow_private")?,
+            max_attempts: read.integer("webhooks.max_attempts", 1..=100)? as u32,
+            patience: read.seconds("webhooks.timeout_sec", 0.1..=60.0)?,
         },
     })
 }

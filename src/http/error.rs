@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::config::ConfigError;
 use crate::files::FileError;
-use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
+use crate::jobs::{DeleteError, EnqueueError, JobId, JobStatus, StoreError};
 use crate::models::ModelsError;
 use crate::speech::AudioFormat;
 use crate::speech::catalog::UnknownModel;
@@ -40,6 +40,26 @@ pub enum ApiError {
     AlreadyFinished { id: JobId, status: JobStatus },
     #[error("Job {id} is {status}; only failed jobs can be retried.")]
     NotFailed { id: JobId, status: JobStatus },
+    #[error("Job {id} is {status}; cancel it first, then delete it.")]
+    NotEnded { id: JobId, status: JobStatus },
+    #[error("Batch not found: there is no batch {0:?}.")]
+    UnknownBatch(String),
+    #[error("Batch {id} has not ended; ask /api/batches/{id}, or fetch what there is with ?partial=true.")]
+    BatchNotYet { id: String },
+    #[error(
+        "{completed} of the {total} jobs of batch {id} have audio; /api/batches/{id} says why. Fetch what there is with ?partial=true."
+    )]
+    BatchIncomplete { id: String, completed: u64, total: u32 },
+    #[error("Item {number}: {error}")]
+    Item { number: usize, error: Box<ApiError> },
+    #[error(
+        "A batch is JSON (application/json), JSON lines (application/jsonl) or a text (text/plain); the header Content-Type says {found:?}."
+    )]
+    NotABatch { found: String },
+    #[error("None of these jobs has audio to export.")]
+    NothingToExport,
+    #[error("The files of a job cannot be removed; the server's log says why.")]
+    Delete(#[from] DeleteError),
 
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -63,11 +83,23 @@ pub enum ApiError {
     Range { size: u64 },
 
     #[error("The queue is full: {limit} jobs are waiting. Try again later.")]
-    QueueFull { limit: u32 },
+    QueueFull {
+        limit: u32,
+        /// Until there is room, as this machine spoke lately.
+        retry_in: Option<Duration>,
+    },
+    #[error("The disk is nearly full: {} MB are left, and {} are kept free. Delete jobs, or try again when some have expired.", free >> 20, least >> 20)]
+    DiskFull { free: u64, least: u64 },
+    #[error("The disk cannot be asked how much it has left; the server's log says why.")]
+    Disk(#[source] FileError),
     #[error("{limit} of your jobs are waiting already. Try again later.")]
-    ClientFull { limit: u32 },
+    ClientFull { limit: u32, retry_in: Option<Duration> },
     #[error("This Idempotency-Key came with another body before. Send a new key with a new wish.")]
     KeyReused,
+    #[error(
+        "{limit} clients are listening to jobs already. Try again later, or ask for the status now and then."
+    )]
+    TooManyFollowers { limit: usize },
     #[error("{limit} clients are waiting for speech already. Try again later, or use POST /tts/enqueue.")]
     TooManyWaiting { limit: usize },
     #[error("The speech is not finished yet. Job {0} goes on: fetch /tts/{0}/result later.")]
@@ -138,6 +170,8 @@ impl ApiError {
             Self::OtherOrigin(_) | Self::Library(LibraryError::Predefined(_)) => StatusCode::FORBIDDEN,
             Self::UnknownJob(_)
             | Self::AudioGone(_)
+            | Self::NothingToExport
+            | Self::UnknownBatch(_)
             | Self::NoRoute(_)
             | Self::NoPull(_)
             | Self::Model(_)
@@ -148,6 +182,8 @@ impl ApiError {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::AlreadyFinished { .. }
             | Self::NotFailed { .. }
+            | Self::NotEnded { .. }
+            | Self::BatchIncomplete { .. }
             | Self::VoiceInUse { .. }
             | Self::Library(LibraryError::NameTaken(_) | LibraryError::Full { .. })
             | Self::Models(
@@ -162,7 +198,8 @@ impl ApiError {
             Self::BodyTooLarge { .. } | Self::Library(LibraryError::Clip(ClipError::TooLarge { .. })) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Self::NotJson { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Item { error, .. } => error.status(),
+            Self::NotJson { .. } | Self::NotABatch { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Draft(
@@ -184,14 +221,17 @@ impl ApiError {
             | Self::Settings(_)
             | Self::KeyReused
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotYet { .. } => StatusCode::TOO_EARLY,
-            Self::QueueFull { .. } | Self::ClientFull { .. } | Self::TooManyWaiting { .. } => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::NotYet { .. } | Self::BatchNotYet { .. } => StatusCode::TOO_EARLY,
+            Self::QueueFull { .. }
+            | Self::ClientFull { .. }
+            | Self::TooManyFollowers { .. }
+            | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed { .. }
             | Self::Store(_)
             | Self::File(_)
             | Self::Saving(_)
+            | Self::Delete(_)
+            | Self::Disk(_)
             | Self::Models(
                 ModelsError::Entry { .. }
                 | ModelsError::File { .. }
@@ -201,7 +241,9 @@ impl ApiError {
             | Self::Library(LibraryError::File(_) | LibraryError::Record(_))
             | Self::Bug => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Models(ModelsError::Hub(_)) => StatusCode::BAD_GATEWAY,
-            Self::Models(ModelsError::DiskFull { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::DiskFull { .. } | Self::Models(ModelsError::DiskFull { .. }) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             Self::ModelLoading
             | Self::ModelFailed { .. }
             | Self::Draft(DraftError::NoModel(_))
@@ -213,10 +255,14 @@ impl ApiError {
     /// Seconds after which trying again can help.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::NotYet { .. } | Self::ModelLoading => Some(1),
+            Self::NotYet { .. } | Self::BatchNotYet { .. } | Self::ModelLoading => Some(1),
+            // A client that comes back within the second finds nothing, and one that comes back tomorrow has given up.
+            Self::QueueFull { retry_in: Some(pause), .. }
+            | Self::ClientFull { retry_in: Some(pause), .. } => Some((pause.as_secs() + 1).min(3600)),
             Self::ModelFailed { retry_in, .. } => Some(retry_in.as_secs() + 1),
             Self::QueueFull { .. }
             | Self::ClientFull { .. }
+            | Self::TooManyFollowers { .. }
             | Self::TooManyWaiting { .. }
             | Self::Stopping(_) => Some(10),
             _ => None,
@@ -227,8 +273,10 @@ impl ApiError {
 impl From<EnqueueError> for ApiError {
     fn from(error: EnqueueError) -> Self {
         match error {
-            EnqueueError::QueueFull { limit } => Self::QueueFull { limit },
-            EnqueueError::ClientFull { limit } => Self::ClientFull { limit },
+            EnqueueError::QueueFull { limit, retry_in } => Self::QueueFull { limit, retry_in },
+            EnqueueError::ClientFull { limit, retry_in } => Self::ClientFull { limit, retry_in },
+            EnqueueError::DiskFull { free, least } => Self::DiskFull { free, least },
+            EnqueueError::Disk(error) => Self::Disk(error),
             EnqueueError::KeyReused => Self::KeyReused,
             EnqueueError::Store(error) => Self::Store(error),
         }

@@ -3,6 +3,9 @@
 //! A body is read as a JSON object first and field by field after that, so that a syntax error is told with line and
 //! column, and a wrong field with its name and what it must be, rather than in the vocabulary of a parser.
 
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -68,10 +71,38 @@ impl Fields {
         Self(fields)
     }
 
-    /// By which the same body is known again: SHA-256 of its fields, in hexadecimal. Spaces and line breaks do not matter.
+    /// By which the same body is known again: SHA-256 of its fields, in hexadecimal. Spaces and line breaks do not matter,
+    /// nor what a WebSocket's message says about itself.
     pub(super) fn digest(&self) -> String {
+        const ABOUT_ITSELF: [&str; 3] = ["type", "ref", "idempotency_key"];
+        let said: BTreeMap<&String, &Value> =
+            self.0.iter().filter(|(name, _)| !ABOUT_ITSELF.contains(&name.as_str())).collect();
         // Values that were read from JSON can be written as JSON.
-        format!("{:x}", Sha256::digest(serde_json::to_vec(&self.0).unwrap_or_default()))
+        format!("{:x}", Sha256::digest(serde_json::to_vec(&said).unwrap_or_default()))
+    }
+
+    pub(super) fn texts(&self, name: &'static str) -> Result<Option<Vec<String>>, DraftError> {
+        self.read(name, "a list of texts", |value| {
+            value.as_array()?.iter().map(|entry| entry.as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// With these fields, which go before those that are there.
+    pub(super) fn with_all(&self, own: &Map<String, Value>) -> Self {
+        let mut fields = self.0.clone();
+        fields.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Self(fields)
+    }
+
+    pub(super) fn without(&self, names: &[&str]) -> Self {
+        let mut fields = self.0.clone();
+        fields.retain(|name, _| !names.contains(&name.as_str()));
+        Self(fields)
+    }
+
+    /// A field as it is.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
     }
 
     fn read<T>(
@@ -100,23 +131,26 @@ impl FromRequest<Context> for Fields {
 
     async fn from_request(request: Request, context: &Context) -> Result<Self, ApiError> {
         require_json(request.headers())?;
-        let limit = context.settings.limits.max_body_bytes;
-        let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64)
-        {
-            return Err(ApiError::BodyTooLarge { limit });
-        }
-        let body = axum::body::to_bytes(request.into_body(), limit);
-        let bytes = tokio::time::timeout(context.settings.limits.request_timeout, body)
-            .await
-            .map_err(|_elapsed| ApiError::TooSlow)?
-            .map_err(|error| {
-                let too_large = std::error::Error::source(&error)
-                    .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-                if too_large { ApiError::BodyTooLarge { limit } } else { ApiError::BodyUnreadable(error) }
-            })?;
-        parse(&bytes)
+        parse(&read_body(request, context).await?)
     }
+}
+
+/// A body within the bound, received in time.
+pub(super) async fn read_body(request: Request, context: &Context) -> Result<Bytes, ApiError> {
+    let limit = context.settings.limits.max_body_bytes;
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > limit as u64) {
+        return Err(ApiError::BodyTooLarge { limit });
+    }
+    let body = axum::body::to_bytes(request.into_body(), limit);
+    tokio::time::timeout(context.settings.limits.request_timeout, body)
+        .await
+        .map_err(|_elapsed| ApiError::TooSlow)?
+        .map_err(|error| {
+            let too_large = std::error::Error::source(&error)
+                .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+            if too_large { ApiError::BodyTooLarge { limit } } else { ApiError::BodyUnreadable(error) }
+        })
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {

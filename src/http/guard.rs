@@ -68,9 +68,10 @@ pub(super) async fn refuse_other_origins(
     next: Next,
 ) -> Response {
     let headers = request.headers();
-    // A page must ask before it sends JSON, or by any other method, and is never answered yes.
-    if request.method() == Method::POST
-        && !is_json(headers)
+    // A page must ask before it sends JSON, or by any other method, and is never answered yes; but it may open a WebSocket
+    // and read all that comes out of it.
+    let may_be_sent_unasked = request.method() == Method::POST && !is_json(headers);
+    if (may_be_sent_unasked || headers.contains_key(header::UPGRADE))
         && let Some(origin) = other_origin(headers, &context.settings.server.allowed_hosts)
         && !context.settings.server.cors_origins.iter().any(|allowed| allowed == "*" || *allowed == origin)
     {

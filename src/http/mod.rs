@@ -4,10 +4,13 @@
 //! that users run, on a port of their own.
 
 mod aliases;
+mod archive;
+mod batches;
 mod caller;
 mod dialect;
 mod elevenlabs;
 mod error;
+mod events;
 mod extract;
 mod files;
 mod guard;
@@ -37,9 +40,9 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
@@ -70,7 +73,11 @@ pub struct Context {
     waiting: Arc<Semaphore>,
     /// A permit per clip that is being received and decoded, which takes memory and a processor.
     uploading: Arc<Semaphore>,
-    /// Set when those clients must be sent away.
+    /// A permit per client that listens to what happens to jobs.
+    following: Arc<Semaphore>,
+    /// Set when the server begins to stop: streams without an end of their own end.
+    closing: CancellationToken,
+    /// Set when clients that wait must be sent away.
     stopping: CancellationToken,
 }
 
@@ -78,6 +85,7 @@ impl Context {
     pub fn new(jobs: Jobs, engine: Engine, models: Models, settings: Arc<Settings>, data_dir: &Path) -> Self {
         let waiting = Arc::new(Semaphore::new(settings.limits.max_waiting_requests));
         let uploading = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
+        let following = Arc::new(Semaphore::new(settings.limits.max_followers));
         Self {
             jobs,
             engine,
@@ -86,8 +94,17 @@ impl Context {
             saved_settings: data_dir.join(SAVED).into(),
             waiting,
             uploading,
+            following,
+            closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
         }
+    }
+
+    /// The right to listen to what happens to jobs, until it is dropped.
+    fn follow(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let limit = self.settings.limits.max_followers;
+        let permit = Arc::clone(&self.following).try_acquire_owned();
+        permit.map_err(|_none_left| ApiError::TooManyFollowers { limit })
     }
 
     pub fn catalog(&self) -> &Catalog {
@@ -133,12 +150,20 @@ pub fn router(context: Context) -> Router {
         .route("/tts/{id}", delete(tts::cancel))
         .route("/tts/{id}/status", get(tts::status))
         .route("/tts/{id}/result", get(tts::result))
+        .route("/tts/{id}/events", get(events::events))
         .route("/api/model-info", get(system::model_info))
         .route("/api/models/{name}/load", post(loading::load))
         .route("/api/models/{name}/unload", post(loading::unload))
         .route("/api/unload", post(loading::unload_all))
         .route("/api/jobs", get(jobs::list))
+        .route("/api/jobs/delete", post(jobs::delete_many))
+        .route("/api/jobs/export", get(jobs::export))
+        .route("/api/jobs/{id}", get(jobs::show).delete(jobs::delete))
         .route("/api/jobs/{id}/retry", post(jobs::retry))
+        .route("/api/jobs/{id}/rerun", post(jobs::rerun))
+        .route("/api/jobs/{id}/favourite", put(jobs::set_favourite).delete(jobs::clear_favourite))
+        .route("/api/batches", get(batches::list).post(batches::add))
+        .route("/api/batches/{id}", get(batches::show).delete(batches::cancel))
         .route("/api/voices", get(voices::list).post(upload::add))
         .route("/api/voices/{id}", patch(voices::rename).delete(voices::remove))
         .route("/api/voices/{id}/audio", get(voices::audio))
@@ -176,6 +201,8 @@ pub fn router(context: Context) -> Router {
         .route("/v1/audio/speech", post(openai::speech))
         .route("/v1/text-to-speech/{voice}", post(elevenlabs::speech))
         .route("/v1/text-to-speech/{voice}/stream", post(elevenlabs::speech))
+        // As long as it takes to join what was spoken in a night.
+        .route("/api/batches/{id}/result", get(batches::result))
         // As long as it takes to read a few gigabytes.
         .route("/api/models/{name}/verify", post(models::verify))
         .fallback(no_route)
@@ -210,13 +237,14 @@ pub async fn serve(
 
     let bound = context.settings.server.shutdown;
     let sending_away = context.stopping.clone();
-    let models = context.models.clone();
+    let (models, closing) = (context.models.clone(), context.closing.clone());
     let (told, mut told_to_stop) = tokio::sync::watch::channel(false);
     let graceful = async move {
         stop.await;
         told.send_replace(true);
         // Whoever watches a pull would otherwise keep the server from stopping.
         models.cancel_all_pulls();
+        closing.cancel();
     };
     let server = axum::serve(listener, router(context).into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(graceful)

@@ -17,6 +17,7 @@ use super::caller::{Caller, idempotency};
 use super::error::ApiError;
 use super::extract::{Fields, Id};
 use super::files::Download;
+use crate::jobs::webhooks::address;
 use crate::jobs::{Accepted, CancelOutcome, Job, JobId, JobStatus, NewJob, Output, Priority};
 use crate::speech::engine::ModelState;
 use crate::speech::request::{Draft, DraftError};
@@ -33,6 +34,7 @@ pub(super) async fn enqueue(
     let job = NewJob {
         client,
         idempotency: idempotency(&headers, &fields)?,
+        callback_url: callback(&fields, &context)?,
         ..NewJob::new(checked(&fields, &context)?, priority(&fields)?)
     };
     let Accepted { job, is_known } = context.jobs.accept(job).await?;
@@ -59,6 +61,16 @@ pub(super) fn priority(fields: &Fields) -> Result<Priority, DraftError> {
     }
 }
 
+/// `callback_url` in a body.
+pub(super) fn callback(fields: &Fields, context: &Context) -> Result<Option<String>, DraftError> {
+    let url = fields.text("callback_url")?;
+    if let Some(url) = &url {
+        address::check(url, context.settings.webhooks.allow_private)
+            .map_err(|error| DraftError::field("callback_url", error.to_string(), format!("{url:?}")))?;
+    }
+    Ok(url)
+}
+
 pub(super) async fn status(
     State(context): State<Context>,
     caller: Caller,
@@ -69,6 +81,9 @@ pub(super) async fn status(
     if job.status == JobStatus::Queued && status.waiting_for.is_none() {
         status.waiting_for = is_loading(&context, job.request.model.as_deref());
     }
+    let left = context.jobs.time_left(&job).await?;
+    // Tenths are honest enough.
+    status.eta_sec = left.map(|left| (left.as_secs_f64() * 10.0).round() / 10.0);
     Ok(Json(status))
 }
 
@@ -238,8 +253,18 @@ pub struct Status {
     model: Option<String>,
     voice: String,
     output_available: bool,
+    /// It never expires.
+    favourite: bool,
+    /// The job that this one repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerun_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_position: Option<u32>,
+    /// Until it will have ended, as this machine spoke lately; only while it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eta_sec: Option<f64>,
     /// Why a queued job waits for more than its turn, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting_for: Option<String>,
@@ -292,7 +317,11 @@ impl Status {
             model: job.request.model.clone(),
             voice: job.request.voice.clone(),
             output_available: job.output.is_some(),
+            favourite: job.favourite,
+            rerun_of: job.rerun_of.clone(),
+            batch_id: job.batch.as_ref().map(|(id, _position)| id.clone()),
             queue_position: job.queue_position,
+            eta_sec: None,
             waiting_for: job.waits_for.clone(),
             started_at: job.started_at.map(seconds),
             elapsed_sec: job.elapsed_ms().map(seconds),

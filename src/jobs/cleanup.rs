@@ -34,7 +34,7 @@ pub enum CleanupError {
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Ended jobs forgotten with their files.
+    /// Ended jobs forgotten with their files, for their age or for the room they take.
     pub expired: usize,
     /// Files and folders removed that no row speaks of.
     pub orphans: usize,
@@ -84,11 +84,18 @@ impl Cleaner {
 
     async fn expire(&self) -> Result<usize, CleanupError> {
         let ttl = i64::try_from(self.shared.settings.job_ttl.as_millis()).unwrap_or(i64::MAX);
-        let expired = self.shared.store.ended_before(now_ms().saturating_sub(ttl), SWEEP_LIMIT).await?;
+        let mut expired = self.shared.store.ended_before(now_ms().saturating_sub(ttl), SWEEP_LIMIT).await?;
+        if let Some(most) = self.shared.settings.max_output_bytes {
+            let beyond = self.shared.store.beyond_bytes(most, SWEEP_LIMIT).await?;
+            expired.extend(beyond.into_iter().filter(|id| !expired.contains(id)).collect::<Vec<_>>());
+        }
         for &id in &expired {
             // File first: should the process die in between, the row is still there to find the rest by.
             self.remove_files(id).await?;
             self.shared.store.delete(id).await?;
+        }
+        if !expired.is_empty() {
+            self.shared.store.delete_empty_batches().await?;
         }
         Ok(expired.len())
     }

@@ -4,12 +4,17 @@
 //! changes its row by compare-and-set. Wake-ups in memory only shorten the wait. `Jobs` is all that the rest of the
 //! program sees: it accepts, shows and cancels; `worker` speaks; `cleanup` forgets.
 
+mod batches;
 pub mod cleanup;
+mod events;
+mod history;
 mod job;
 pub mod outputs;
+mod pace;
 mod store;
 mod streams;
 mod wakeups;
+pub mod webhooks;
 pub mod worker;
 
 use std::path::{Path, PathBuf};
@@ -20,16 +25,22 @@ use crate::config::Settings;
 use crate::files::FileError;
 use crate::speech::SpeechRequest;
 use crate::speech::stream::Ending;
+pub use batches::{AcceptedBatch, Batch, NewBatch};
 use cleanup::{Cleaner, CleanupError};
+use events::Hub;
+pub use events::{Event, EventKind, Follower, Following, Tail};
+pub use history::{DeleteError, DeleteOutcome, Filter};
 pub use job::{
     Accepted, CancelOutcome, Client, Counts, Idempotency, Job, JobId, JobStatus, NewJob, Output, Priority,
     RetryOutcome, UnknownStatus,
 };
 use outputs::Outputs;
+pub use outputs::Scratch;
+use pace::Pace;
 pub use store::StoreError;
-use store::{Addition, Bounds, Store};
 pub use streams::Listening;
 use streams::Streams;
+use store::{Addition, Bounds, Refusal, Store};
 use wakeups::Wakeups;
 
 /// How long a waiter trusts its wake-up before it reads the row anyway: another process may have changed it.
@@ -49,6 +60,10 @@ pub struct QueueSettings {
     pub max_queued_per_client: u32,
     /// A job that has waited for so long gets a turn now and then, whatever is more urgent.
     pub overdue_after: Duration,
+    /// Nothing is accepted while the disk has less left.
+    pub min_free_bytes: u64,
+    /// Results beyond this go, the oldest first; `None` bounds them by time alone.
+    pub max_output_bytes: Option<u64>,
 }
 
 impl Default for QueueSettings {
@@ -60,6 +75,8 @@ impl Default for QueueSettings {
             max_queued: 1000,
             max_queued_per_client: 1000,
             overdue_after: Duration::from_mins(10),
+            min_free_bytes: 0,
+            max_output_bytes: None,
         }
     }
 }
@@ -74,6 +91,8 @@ impl From<&Settings> for QueueSettings {
             max_queued: settings.limits.max_queued_jobs as u32,
             max_queued_per_client: settings.limits.max_queued_jobs_per_client as u32,
             overdue_after: settings.job_queue.overdue_after,
+            min_free_bytes: settings.limits.min_free_disk_bytes,
+            max_output_bytes: settings.job_queue.max_output_bytes,
         }
     }
 }
@@ -102,9 +121,19 @@ pub enum RecoverError {
 #[derive(Debug, thiserror::Error)]
 pub enum EnqueueError {
     #[error("the queue is full: {limit} jobs are waiting; try again later")]
-    QueueFull { limit: u32 },
+    QueueFull {
+        limit: u32,
+        /// Until there is room, as this machine spoke lately.
+        retry_in: Option<Duration>,
+    },
     #[error("{limit} of your jobs are waiting already; try again later")]
-    ClientFull { limit: u32 },
+    ClientFull { limit: u32, retry_in: Option<Duration> },
+    #[error(
+        "the disk has {free} bytes left, and {least} are kept free; delete jobs, or wait for them to expire"
+    )]
+    DiskFull { free: u64, least: u64 },
+    #[error("the disk cannot be asked how much it has left")]
+    Disk(#[source] FileError),
     #[error("the Idempotency-Key was sent with another body before; send a new key with a new wish")]
     KeyReused,
     #[error("the job could not be stored")]
@@ -123,6 +152,8 @@ struct Shared {
     outputs: Outputs,
     wakeups: Wakeups,
     streams: Streams,
+    hub: Hub,
+    pace: Pace,
     settings: QueueSettings,
 }
 
@@ -132,8 +163,17 @@ impl Jobs {
     pub async fn open(data_dir: &Path, settings: QueueSettings) -> Result<Self, OpenError> {
         let outputs = Outputs::open(data_dir)?;
         let store = Store::open(&data_dir.join("declaim.db")).await?;
-        let (wakeups, streams) = (Wakeups::default(), Streams::default());
-        Ok(Self { shared: Arc::new(Shared { store, outputs, wakeups, streams, settings }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                store,
+                outputs,
+                wakeups: Wakeups::default(),
+                streams: Streams::default(),
+                hub: Hub::default(),
+                pace: Pace::default(),
+                settings,
+            }),
+        })
     }
 
     /// Takes up what the last run left: half-written files go, interrupted jobs return to the queue, a first sweep cleans
@@ -141,6 +181,7 @@ impl Jobs {
     pub async fn recover(&self) -> Result<(), RecoverError> {
         let parts = self.shared.outputs.remove_parts()?;
         let recovered = self.shared.store.recover(now_ms()).await?;
+        self.shared.learn_from_history().await?;
         let swept = Cleaner::new(self).sweep(Duration::ZERO).await?;
         tracing::info!(
             requeued = recovered.requeued,
@@ -171,30 +212,58 @@ impl Jobs {
     }
 
     async fn accept_as(&self, id: JobId, new: NewJob) -> Result<Accepted, EnqueueError> {
-        let settings = &self.shared.settings;
-        let bounds = Bounds { total: settings.max_queued, per_client: settings.max_queued_per_client };
+        self.check_disk()?;
+        let bounds = self.bounds();
         let (id, is_known) = match self.shared.store.add(vec![(id, new)], now_ms(), bounds).await? {
             Addition::Added => {
                 self.shared.wakeups.wake_worker();
                 (id, false)
             }
             Addition::Known(known) => (Store::known_id(&known)?, true),
-            Addition::KeyReused => return Err(EnqueueError::KeyReused),
-            Addition::QueueFull => return Err(EnqueueError::QueueFull { limit: bounds.total }),
-            Addition::ClientFull => return Err(EnqueueError::ClientFull { limit: bounds.per_client }),
+            Addition::Refused(refusal) => return Err(self.refused(refusal, bounds).await),
         };
         // Only somebody who removes a job in this very moment takes it away from here.
         let job = self.get(id).await?.ok_or_else(|| StoreError::Unknown(id.to_string()))?;
         Ok(Accepted { job, is_known })
     }
 
-    pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.shared.store.get(id).await
+    fn bounds(&self) -> Bounds {
+        let settings = &self.shared.settings;
+        Bounds { total: settings.max_queued, per_client: settings.max_queued_per_client }
     }
 
-    /// The newest `limit` jobs, newest first.
-    pub async fn list(&self, limit: u32) -> Result<Vec<Job>, StoreError> {
-        self.shared.store.list(limit).await
+    /// Why a wish was not taken.
+    async fn refused(&self, refusal: Refusal, bounds: Bounds) -> EnqueueError {
+        let retry_in = self.shared.until_room().await;
+        match refusal {
+            Refusal::KeyReused => EnqueueError::KeyReused,
+            Refusal::QueueFull => EnqueueError::QueueFull { limit: bounds.total, retry_in },
+            Refusal::ClientFull => EnqueueError::ClientFull { limit: bounds.per_client, retry_in },
+        }
+    }
+
+    /// Before anything is accepted: a full disk could keep the row and not the speech.
+    fn check_disk(&self) -> Result<(), EnqueueError> {
+        let least = self.shared.settings.min_free_bytes;
+        if least == 0 {
+            return Ok(());
+        }
+        let free = self.shared.outputs.free_bytes().map_err(EnqueueError::Disk)?;
+        if free < least { Err(EnqueueError::DiskFull { free, least }) } else { Ok(()) }
+    }
+
+    /// An empty file on the disk of the results that is gone when it is closed.
+    pub fn scratch(&self) -> Result<Scratch, FileError> {
+        self.shared.outputs.scratch()
+    }
+
+    /// The calls back that a job has caused.
+    pub async fn webhooks_of(&self, id: JobId) -> Result<Vec<webhooks::WebhookStatus>, StoreError> {
+        self.shared.store.webhooks_of(id).await
+    }
+
+    pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.shared.store.get(id).await
     }
 
     pub async fn counts(&self) -> Result<Counts, StoreError> {
@@ -236,6 +305,16 @@ impl Jobs {
     /// How many listen to a job.
     pub fn listeners(&self, id: JobId) -> usize {
         self.shared.streams.listeners(id)
+    }
+
+    /// Hears of what happens, from after the event numbered `after` on; 0 is the beginning.
+    pub fn follow(&self, following: Following, after: i64) -> Follower {
+        Follower::new(&self.shared, following, after)
+    }
+
+    /// The number of the last event of all.
+    pub async fn last_event(&self) -> Result<i64, StoreError> {
+        self.shared.store.last_event().await
     }
 
     /// The job once its status is final; `None` for an unknown job. Waits without bound.

@@ -5,7 +5,7 @@
 //! never promises what the disk does not have.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +35,21 @@ impl Found {
 
     pub(super) fn remove(&self) -> Result<(), FileError> {
         if self.is_chunks { remove_folder(&self.path) } else { remove_file(&self.path) }
+    }
+}
+
+/// A file without a name.
+#[derive(Debug)]
+pub struct Scratch {
+    /// Open for reading and writing.
+    pub file: File,
+}
+
+impl Scratch {
+    /// To be read from its beginning.
+    pub fn rewound(mut self) -> io::Result<File> {
+        self.file.rewind()?;
+        Ok(self.file)
     }
 }
 
@@ -75,6 +90,22 @@ impl Outputs {
         write: impl FnOnce(File) -> Result<T, E>,
     ) -> Result<(u64, T), E> {
         write_aside(&self.results, file_name, write)
+    }
+
+    /// On the disk of the results.
+    pub(super) fn free_bytes(&self) -> Result<u64, FileError> {
+        fs4::available_space(&self.results).map_err(|source| FileError::new("measure", &self.results, source))
+    }
+
+    pub(super) fn scratch(&self) -> Result<Scratch, FileError> {
+        let path = self.results.join(format!("{}{PART}", uuid::Uuid::new_v4()));
+        let open = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = open.map_err(|source| FileError::new("create", &path, source))?;
+        // Elsewhere an open file keeps its name, and the next start removes it.
+        if cfg!(unix) {
+            remove_file(&path)?;
+        }
+        Ok(Scratch { file })
     }
 
     pub(super) fn chunk_path(&self, id: JobId, position: u32) -> PathBuf {

@@ -13,8 +13,10 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::outputs::Outputs;
+use super::pace::Lap;
 use super::store::{Checkpoint, Claim, Claimed, Next};
 use super::{JobId, Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use crate::breakpoints::pass;
 use crate::files::FileError;
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
@@ -202,6 +204,7 @@ impl Worker {
                     shared: Arc::clone(&self.shared),
                     lease,
                     claim: claim.clone(),
+                    owner: claimed.owner,
                     cancel: cancel.clone(),
                     stop: stop.clone(),
                     give_up: CancellationToken::new(),
@@ -232,7 +235,7 @@ impl Worker {
         retries: u32,
         spoken: &Result<Spoken, Stopped>,
     ) -> Result<(), StoreError> {
-        let Shared { store, outputs, wakeups, streams, settings } = &*self.shared;
+        let Shared { store, outputs, wakeups, streams, settings, .. } = &*self.shared;
         let id = claim.id;
         let mut ending = Some(Ending::Broken);
         let mine = match spoken {
@@ -342,6 +345,7 @@ struct Speaking {
     /// Until the job ends, its model stays.
     lease: Lease,
     claim: Claim,
+    owner: String,
     cancel: Cancel,
     stop: CancellationToken,
     /// `cancel` for async code: nobody waits for a token, or for a model that is being loaded.
@@ -380,7 +384,12 @@ impl Speaking {
                 self.shared.store.progress(&self.claim, now.0, now.1).await
             };
             match mine {
-                Ok(true) => written = now,
+                Ok(true) => {
+                    if now != written {
+                        self.shared.hub.progress(self.claim.id, &self.owner, now.0, now.1);
+                    }
+                    written = now;
+                }
                 Ok(false) => return Stopped::Lost,
                 // A tick that fails is not worth a job; the writes that matter will fail by themselves.
                 Err(error) => {
@@ -475,6 +484,7 @@ impl Speaking {
             // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
             seed: request.seed.wrapping_add(position.into()),
         };
+        pass("before chunk");
         let begun = Instant::now();
         let live = Arc::clone(&self.live);
         let listener: OnBlock = Arc::new(move |block| live.hear(block));
@@ -499,7 +509,10 @@ impl Speaking {
             took_ms,
             digest,
         };
-        fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)
+        fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)?;
+        let characters = chunk.text.chars().count() as u64;
+        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms });
+        Ok(())
     }
 
     /// All chunks into the one file that the request asks for.
@@ -509,6 +522,7 @@ impl Speaking {
         info: &ModelInfo,
         chunks: Vec<Chunk>,
     ) -> Result<Spoken, Stopped> {
+        pass("before joining");
         let begun = Instant::now();
         let (outputs, id, cancel) = (self.shared.outputs.clone(), self.claim.id, self.cancel.clone());
         let (request, sample_rate) = (request.clone(), info.sample_rate);

@@ -10,6 +10,7 @@ pub mod chatterbox;
 pub mod chunk;
 pub mod direct;
 pub mod engine;
+pub mod join;
 pub mod model;
 pub mod normalize;
 pub mod request;

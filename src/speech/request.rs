@@ -293,7 +293,7 @@ fn size(
 }
 
 /// A seed that people can read out and type again: 1 to 2^32 − 1.
-fn draw_seed() -> u64 {
+pub fn draw_seed() -> u64 {
     // A system without randomness is broken beyond what a speech server can mend; the clock still varies.
     let drawn = getrandom::u32().unwrap_or_else(|_| {
         std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |since| since.subsec_nanos())

@@ -73,7 +73,7 @@ fn an_unknown_model_is_refused_at_once_with_the_models_there_are() {
     assert_eq!(server.post("/api/models/choir/load", &json!({})).status, 404);
     assert_eq!(server.post("/api/models/choir/unload", &json!({})).status, 404);
     assert_eq!(server.get("/api/voices?model=choir").status, 404);
-    assert_eq!(server.get("/api/jobs").json(), json!([]));
+    assert_eq!(server.jobs(), json!([]));
 }
 
 #[test]

@@ -18,10 +18,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server on a free port, with a model that hums a chunk in some tens of milliseconds.
     pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// With more in its environment.
+    pub(crate) fn start_with(data_dir: &Path, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_declaim"))
             .args(["serve", "--model", "tone", "--port", "0", "--data"])
             .arg(data_dir)
             .env("DECLAIM_TONE_MS_PER_TOKEN", "0.2")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -38,6 +44,23 @@ impl Server {
         self.port
             .recv_timeout(START_BOUND)
             .unwrap_or_else(|_| panic!("no server after {START_BOUND:?}: see above"))
+    }
+
+    /// Lets it take up what the one before left, then stops it.
+    pub(crate) fn stop_when_ready(mut self) {
+        let port = self.port();
+        // Whoever answers also listens to signals.
+        assert_eq!(crate::client::request(port, "GET", "/healthz", None).unwrap().status, 200);
+        self.stop();
+    }
+
+    /// Waits until it has died by itself.
+    pub(crate) fn wait_for_death(mut self) {
+        let deadline = Instant::now() + START_BOUND;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "the server did not die");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Kills it as a loss of power would end it: no handler runs.

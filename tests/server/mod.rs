@@ -9,6 +9,7 @@ use declaim::app::{App, AppSettings};
 use declaim::config::Settings;
 use declaim::http::{self, Context};
 use declaim::jobs::QueueSettings;
+use declaim::jobs::webhooks::WebhookSettings;
 use declaim::models::{HubSettings, Models};
 use declaim::speech::catalog::{Catalog, Offer};
 use declaim::speech::engine::EngineSettings;
@@ -88,12 +89,12 @@ impl Server {
         let (ready, started) = std::sync::mpsc::channel();
         let serve = async move {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let queue = QueueSettings::from(&settings);
+            let (queue, webhooks) = (QueueSettings::from(&settings), WebhookSettings::from(&settings));
             let engine = EngineSettings {
                 memory_bytes: settings.model.memory_bytes,
                 unload_after: settings.model.unload_after,
             };
-            let app = App::open(AppSettings { data_dir, queue, engine, catalog }).await.unwrap();
+            let app = App::open(AppSettings { data_dir, queue, webhooks, engine, catalog }).await.unwrap();
             let wyoming = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             ready.send((listener.local_addr().unwrap(), wyoming.local_addr().unwrap())).unwrap();
             let models = Models::new(&models_dir, &settings.models, hub).unwrap();
@@ -167,6 +168,11 @@ impl Server {
         }
         let request = request.config().http_status_as_error(false).build();
         Answer::read(request.send(body.to_string().as_bytes()))
+    }
+
+    /// The newest jobs, newest first.
+    pub(crate) fn jobs(&self) -> Value {
+        self.get("/api/jobs").json()["jobs"].clone()
     }
 
     /// Enqueues and returns the id.

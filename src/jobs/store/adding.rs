@@ -7,12 +7,15 @@
 //! now, whichever is later, and takes as much room as it has characters. So a client with one sentence stands behind one
 //! job of a client who has sent a library, and whoever was not there before gets nothing for it afterwards.
 
+use std::sync::Arc;
+
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{Result, Store, StoreError, read_id};
-use crate::jobs::{JobId, NewJob};
+use crate::breakpoints::{pass, reach};
+use crate::jobs::{Idempotency, JobId, NewBatch, NewJob};
 
 /// Wishes that may wait for the commit before them; more wait at the door.
 const ORDERS_WAITING: usize = 1024;
@@ -33,6 +36,12 @@ pub(in crate::jobs) enum Addition {
     Added,
     /// The same key came with the same body before, and made this.
     Known(String),
+    Refused(Refusal),
+}
+
+/// Why jobs were not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::jobs) enum Refusal {
     /// The key came with another body before.
     KeyReused,
     QueueFull,
@@ -41,6 +50,8 @@ pub(in crate::jobs) enum Addition {
 
 #[derive(Debug)]
 pub(super) struct Order {
+    /// The batch that the jobs make.
+    batch: Option<NewRow>,
     jobs: Vec<(JobId, NewJob, String)>,
     now: i64,
     bounds: Bounds,
@@ -48,12 +59,13 @@ pub(super) struct Order {
 }
 
 /// Starts the task that adds; it ends when the last handle to the store is gone.
-pub(super) fn start(writer: SqlitePool) -> mpsc::Sender<Order> {
+pub(super) fn start(writer: SqlitePool, written: Arc<Notify>) -> mpsc::Sender<Order> {
     let (orders, mut inbox) = mpsc::channel(ORDERS_WAITING);
     tokio::spawn(async move {
         let mut together = Vec::new();
         while inbox.recv_many(&mut together, ORDERS_TOGETHER).await > 0 {
             add_together(&writer, std::mem::take(&mut together)).await;
+            written.notify_one();
         }
     });
     orders
@@ -92,21 +104,44 @@ async fn add_all(writer: &SqlitePool, orders: &[Order]) -> Result<Vec<Addition>>
     for order in orders {
         added.push(add(&mut transaction, order).await?);
     }
+    reach("before adding").map_err(sqlx::Error::Io)?;
     transaction.commit().await?;
+    pass("after adding");
     Ok(added)
+}
+
+/// A batch without its jobs.
+#[derive(Debug)]
+struct NewRow {
+    id: String,
+    title: String,
+    idempotency: Option<Idempotency>,
 }
 
 async fn add(connection: &mut SqliteConnection, order: &Order) -> Result<Addition> {
     let Some((_, first, _)) = order.jobs.first() else { return Ok(Addition::Added) };
-    if let Some(wish) = &first.idempotency {
-        let known = sqlx::query("select id, body_digest from jobs where owner = ? and idempotency_key = ?")
+    let (wish, look_up) = match &order.batch {
+        Some(batch) => (
+            &batch.idempotency,
+            "select id, body_digest from batches where owner = ? and idempotency_key = ?",
+        ),
+        None => {
+            (&first.idempotency, "select id, body_digest from jobs where owner = ? and idempotency_key = ?")
+        }
+    };
+    if let Some(wish) = wish {
+        let known = sqlx::query(look_up)
             .bind(&first.client.owner)
             .bind(&wish.key)
             .fetch_optional(&mut *connection)
             .await?;
         if let Some(known) = known {
             let is_same = known.try_get::<&str, _>(1)? == wish.digest;
-            return Ok(if is_same { Addition::Known(known.try_get(0)?) } else { Addition::KeyReused });
+            return Ok(if is_same {
+                Addition::Known(known.try_get(0)?)
+            } else {
+                Addition::Refused(Refusal::KeyReused)
+            });
         }
     }
     let waiting = sqlx::query(
@@ -118,13 +153,29 @@ async fn add(connection: &mut SqliteConnection, order: &Order) -> Result<Additio
     .await?;
     let more = order.jobs.len() as u64;
     if waiting.try_get::<i64, _>(0)?.cast_unsigned() + more > order.bounds.total.into() {
-        return Ok(Addition::QueueFull);
+        return Ok(Addition::Refused(Refusal::QueueFull));
     }
     if waiting.try_get::<i64, _>(1)?.cast_unsigned() + more > order.bounds.per_client.into() {
-        return Ok(Addition::ClientFull);
+        return Ok(Addition::Refused(Refusal::ClientFull));
     }
-    for (id, job, request) in &order.jobs {
-        insert(connection, *id, job, request, order.now).await?;
+    if let Some(batch) = &order.batch {
+        sqlx::query(
+            "insert into batches (id, title, total, owner, created_at, idempotency_key, body_digest)
+             values (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&batch.id)
+        .bind(&batch.title)
+        .bind(order.jobs.len() as i64)
+        .bind(&first.client.owner)
+        .bind(order.now)
+        .bind(batch.idempotency.as_ref().map(|wish| &wish.key))
+        .bind(batch.idempotency.as_ref().map(|wish| &wish.digest))
+        .execute(&mut *connection)
+        .await?;
+    }
+    for (position, (id, job, request)) in (0_u32..).zip(&order.jobs) {
+        let place = order.batch.as_ref().map(|batch| (batch.id.as_str(), position));
+        insert(connection, *id, job, request, order.now, place).await?;
     }
     Ok(Addition::Added)
 }
@@ -135,13 +186,14 @@ async fn insert(
     job: &NewJob,
     request: &str,
     now: i64,
+    place: Option<(&str, u32)>,
 ) -> Result<()> {
     let priority = job.priority.as_number();
     let turn = next_turn(connection, priority, &job.client.name).await?;
     sqlx::query(
         "insert into jobs (id, priority, request, created_at, due_at, owner, client, cost, turn, model,
-                           idempotency_key, body_digest, rerun_of, callback_url)
-         values (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                           idempotency_key, body_digest, rerun_of, callback_url, batch_id, batch_position)
+         values (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )
     .bind(id.to_string())
     .bind(priority)
@@ -156,6 +208,8 @@ async fn insert(
     .bind(job.idempotency.as_ref().map(|wish| &wish.digest))
     .bind(job.rerun_of.map(|id| id.to_string()))
     .bind(&job.callback_url)
+    .bind(place.map(|(batch, _)| batch))
+    .bind(place.map(|(_, position)| position))
     .execute(connection)
     .await?;
     Ok(())
@@ -200,6 +254,29 @@ impl Store {
         now: i64,
         bounds: Bounds,
     ) -> Result<Addition> {
+        self.order(None, jobs, now, bounds).await
+    }
+
+    /// Adds a batch with all of its jobs, or nothing.
+    pub(in crate::jobs) async fn add_batch(
+        &self,
+        id: &str,
+        new: NewBatch,
+        now: i64,
+        bounds: Bounds,
+    ) -> Result<Addition> {
+        let row = NewRow { id: id.to_owned(), title: new.title, idempotency: new.idempotency };
+        let jobs = new.jobs.into_iter().map(|job| (JobId::new(), job)).collect();
+        self.order(Some(row), jobs, now, bounds).await
+    }
+
+    async fn order(
+        &self,
+        batch: Option<NewRow>,
+        jobs: Vec<(JobId, NewJob)>,
+        now: i64,
+        bounds: Bounds,
+    ) -> Result<Addition> {
         let jobs = jobs
             .into_iter()
             .map(|(id, job)| {
@@ -208,7 +285,7 @@ impl Store {
             })
             .collect::<Result<Vec<_>>>()?;
         let (reply, answer) = oneshot::channel();
-        let order = Order { jobs, now, bounds, reply };
+        let order = Order { batch, jobs, now, bounds, reply };
         self.orders.send(order).await.map_err(|_task_ended| StoreError::Closed)?;
         answer.await.map_err(|_task_ended| StoreError::Closed)?
     }
@@ -240,6 +317,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        self.written.notify_one();
         Ok(true)
     }
 }

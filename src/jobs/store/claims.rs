@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Result, Store, read_id};
+use crate::breakpoints::{pass, reach};
 use crate::jobs::{CancelOutcome, JobId, Output};
 use crate::speech::SpeechRequest;
 
@@ -35,6 +36,8 @@ pub(in crate::jobs) struct Next {
 pub(in crate::jobs) struct Claimed {
     pub(in crate::jobs) claim: Claim,
     pub(in crate::jobs) request: SpeechRequest,
+    /// Whose job it is.
+    pub(in crate::jobs) owner: String,
     /// What the client was told before an interruption.
     pub(in crate::jobs) progress: u8,
     /// Tries already spent on failures of the device.
@@ -115,7 +118,7 @@ impl Store {
                  select 1 from jobs as ahead
                  where ahead.status = 'queued' and ahead.due_at <= ?2 and ahead.priority > jobs.priority
              ))
-             returning id, request, progress, retries, priority, client, turn, turn + cost as turn_end",
+             returning id, request, owner, progress, retries, priority, client, turn, turn + cost as turn_end",
         )
         .bind(&token)
         .bind(now)
@@ -142,7 +145,10 @@ impl Store {
             .bind(row.try_get::<i64, _>("turn")?)
             .execute(&mut *transaction)
             .await?;
+        reach("before claim").map_err(sqlx::Error::Io)?;
         transaction.commit().await?;
+        self.written.notify_one();
+        pass("after claim");
         let claim = Claim { id: read_id(row.try_get("id")?)?, token };
         let request = match serde_json::from_str(row.try_get("request")?) {
             Ok(request) => request,
@@ -155,6 +161,7 @@ impl Store {
         Ok(Some(Claimed {
             claim,
             request,
+            owner: row.try_get("owner")?,
             progress: row.try_get("progress")?,
             retries: row.try_get("retries")?,
         }))
@@ -259,7 +266,10 @@ impl Store {
             .bind(&claim.token)
             .execute(&mut *transaction)
             .await?;
+        reach("before checkpoint").map_err(sqlx::Error::Io)?;
         transaction.commit().await?;
+        self.written.notify_one();
+        pass("after checkpoint");
         Ok(noted.rows_affected() > 0)
     }
 
@@ -295,22 +305,26 @@ impl Store {
         encode_ms: u64,
         now: i64,
     ) -> Result<bool> {
-        self.fenced(
-            sqlx::query(
-                "update jobs
+        reach("before finish").map_err(sqlx::Error::Io)?;
+        let mine = self
+            .fenced(
+                sqlx::query(
+                    "update jobs
                  set status = 'completed', progress = 100, claim = null, finished_at = ?,
                      current_chunk = coalesce(total_chunks, current_chunk),
                      output_file = ?, output_bytes = ?, output_duration_ms = ?, encode_ms = ?
                  where id = ? and claim = ?",
+                )
+                .bind(now)
+                .bind(&output.file_name)
+                .bind(output.bytes.cast_signed())
+                .bind(output.duration_ms.cast_signed())
+                .bind(encode_ms.cast_signed()),
+                claim,
             )
-            .bind(now)
-            .bind(&output.file_name)
-            .bind(output.bytes.cast_signed())
-            .bind(output.duration_ms.cast_signed())
-            .bind(encode_ms.cast_signed()),
-            claim,
-        )
-        .await
+            .await?;
+        pass("after finish");
+        Ok(mine)
     }
 
     /// Ends the job with a reason.
@@ -373,6 +387,7 @@ impl Store {
         .execute(&self.writer)
         .await?;
         if cancelled.rows_affected() > 0 {
+            self.written.notify_one();
             return Ok(CancelOutcome::Cancelled);
         }
         Ok(self.status(id).await?.map_or(CancelOutcome::Unknown, CancelOutcome::AlreadyFinished))

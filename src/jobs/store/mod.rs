@@ -6,22 +6,28 @@
 //! queue in front of it is fairer than a lock. `synchronous=full`: what was acknowledged survives a loss of power.
 
 mod adding;
+mod batches;
 mod claims;
+mod estimates;
+mod feed;
+mod history;
 mod reading;
 mod retention;
+mod webhooks;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Executor, Row};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::{JobId, JobStatus};
 use adding::Order;
-pub(super) use adding::{Addition, Bounds};
+pub(super) use adding::{Addition, Bounds, Refusal};
 pub(super) use claims::{Checkpoint, Claim, Claimed, Next};
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
@@ -61,6 +67,8 @@ pub(super) struct Store {
     readers: SqlitePool,
     /// To the task that adds jobs, many in one commit.
     orders: mpsc::Sender<Order>,
+    /// Tells whoever reads events that there may be new ones.
+    written: Arc<Notify>,
 }
 
 impl Store {
@@ -78,8 +86,9 @@ impl Store {
         let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
         migrate(&writer).await?;
         let readers = pool.max_connections(READERS).connect_lazy_with(options.pragma("query_only", "on"));
-        let orders = adding::start(writer.clone());
-        Ok(Self { writer, readers, orders })
+        let written = Arc::new(Notify::new());
+        let orders = adding::start(writer.clone(), Arc::clone(&written));
+        Ok(Self { writer, readers, orders, written })
     }
 
     pub(super) async fn close(&self) {
@@ -96,6 +105,7 @@ impl Store {
     ) -> Result<bool> {
         let changed =
             update.bind(claim.id.to_string()).bind(claim.token.clone()).execute(&self.writer).await?;
+        self.written.notify_one();
         Ok(changed.rows_affected() > 0)
     }
 }
@@ -128,5 +138,9 @@ fn read_status(text: &str) -> Result<JobStatus> {
     text.parse().map_err(|_unknown| StoreError::Unknown(text.to_owned()))
 }
 
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod scale;
 #[cfg(test)]
 mod tests;

@@ -4,54 +4,38 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Result, Store, read_id, read_status};
-use crate::jobs::{Client, Counts, Job, JobId, JobStatus, Output, Priority, with_causes};
+use crate::jobs::{Client, Counts, Job, JobId, JobStatus, Output, Priority};
 use crate::speech::SpeechRequest;
 
-/// `select` with the columns of [`read_job`]: a position, which is counted row by row and so only told for one job, and
-/// the ending.
-macro_rules! select_jobs {
-    ($position:literal, $ending:literal) => {
-        concat!(
-            "select id, seq, status, priority, request, progress, current_chunk, total_chunks, created_at, started_at,
-                    finished_at, error, output_file, output_bytes, output_duration_ms, starts, waits_for,
-                    owner, client, favourite, rerun_of, callback_url, batch_id, batch_position, ",
-            $position,
-            " as queue_position from jobs ",
-            $ending
-        )
+/// What [`read_job`] reads, but for `queue_position`: that is counted row by row, and so only told for one job.
+macro_rules! columns {
+    () => {
+        "id, seq, status, priority, request, progress, current_chunk, total_chunks, created_at, started_at, finished_at,
+         error, output_file, output_bytes, output_duration_ms, starts, waits_for, owner, client, favourite, rerun_of,
+         callback_url, batch_id, batch_position"
     };
 }
 
+pub(super) const COLUMNS: &str = columns!();
+
 impl Store {
     pub(in crate::jobs) async fn get(&self, id: JobId) -> Result<Option<Job>> {
-        sqlx::query(select_jobs!(
-            "case status when 'queued' then (
+        sqlx::query(concat!(
+            "select ",
+            columns!(),
+            ", case status when 'queued' then (
                  select count(*) from jobs as ahead
                  where ahead.status = 'queued'
                    and (ahead.priority > jobs.priority
                         or (ahead.priority = jobs.priority and (ahead.turn, ahead.seq) <= (jobs.turn, jobs.seq)))
-             ) end",
-            "where id = ?"
+             ) end as queue_position
+             from jobs where id = ?"
         ))
             .bind(id.to_string())
             .fetch_optional(&self.readers)
             .await?
             .map(|row| read_job(&row))
             .transpose()
-    }
-
-    /// The newest first. A row that this program cannot read, because a newer one wrote it, does not hide the others.
-    pub(in crate::jobs) async fn list(&self, limit: u32) -> Result<Vec<Job>> {
-        let rows = sqlx::query(select_jobs!("null", "order by seq desc limit ?"))
-            .bind(limit)
-            .fetch_all(&self.readers)
-            .await?;
-        let readable = |row: &SqliteRow| {
-            read_job(row)
-                .inspect_err(|error| tracing::warn!(error = with_causes(error), "left a job out"))
-                .ok()
-        };
-        Ok(rows.iter().filter_map(readable).collect())
     }
 
     pub(in crate::jobs) async fn counts(&self) -> Result<Counts> {
@@ -93,7 +77,7 @@ impl Store {
     }
 }
 
-fn read_job(row: &SqliteRow) -> Result<Job> {
+pub(super) fn read_job(row: &SqliteRow) -> Result<Job> {
     let request: SpeechRequest = serde_json::from_str(row.try_get("request")?)?;
     let output = match row.try_get::<Option<String>, _>("output_file")? {
         Some(file_name) => Some(Output {

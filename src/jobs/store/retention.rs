@@ -28,6 +28,24 @@ impl Store {
         .collect()
     }
 
+    /// Jobs whose results are more than what may be kept of them in all, the oldest first. Favourites are not counted.
+    pub(in crate::jobs) async fn beyond_bytes(&self, most: u64, limit: u32) -> Result<Vec<JobId>> {
+        sqlx::query(
+            "select id from (
+                 select id, finished_at, sum(output_bytes) over (order by finished_at desc, seq desc) as kept
+                 from jobs where output_bytes is not null and favourite = 0
+             )
+             where kept > ? order by finished_at limit ?",
+        )
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?
+        .iter()
+        .map(|row| read_id(row.try_get(0)?))
+        .collect()
+    }
+
     /// Forgets an ended job and its chunks.
     pub(in crate::jobs) async fn delete(&self, id: JobId) -> Result<bool> {
         let deleted = sqlx::query("delete from jobs where id = ? and finished_at is not null")

@@ -2,23 +2,23 @@
 
 use super::claims::Recovered;
 use super::*;
-use crate::jobs::{CancelOutcome, Client, Counts, Idempotency, Job, NewJob, Output, Priority};
+use crate::jobs::{CancelOutcome, Client, Counts, Filter, Idempotency, Job, NewJob, Output, Priority};
 use crate::speech::{AudioFormat, Sampling, SpeechRequest};
 
-const BOUNDS: Bounds = Bounds { total: 100, per_client: 100 };
+pub(super) const BOUNDS: Bounds = Bounds { total: 100, per_client: 100 };
 
-struct Table {
-    store: Store,
+pub(super) struct Table {
+    pub(super) store: Store,
     folder: tempfile::TempDir,
 }
 
-async fn table() -> Table {
+pub(super) async fn table() -> Table {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("declaim.db")).await.unwrap();
     Table { store, folder }
 }
 
-fn request(text: &str) -> SpeechRequest {
+pub(super) fn request(text: &str) -> SpeechRequest {
     SpeechRequest {
         text: text.to_owned(),
         model: Some("tone".to_owned()),
@@ -35,11 +35,11 @@ fn request(text: &str) -> SpeechRequest {
     }
 }
 
-fn output(id: JobId) -> Output {
+pub(super) fn output(id: JobId) -> Output {
     Output { file_name: format!("{id}.flac"), format: AudioFormat::Flac, bytes: 1234, duration_ms: 567 }
 }
 
-fn checkpoint(position: u32) -> Checkpoint {
+pub(super) fn checkpoint(position: u32) -> Checkpoint {
     Checkpoint {
         position,
         text: format!("chunk {position}"),
@@ -132,7 +132,7 @@ async fn a_job_beyond_the_bound_is_refused_until_one_is_taken() {
     let add = async || table.store.add(new(), 1000, bounds).await.unwrap();
     assert_eq!(add().await, Addition::Added);
     assert_eq!(add().await, Addition::Added);
-    assert_eq!(add().await, Addition::QueueFull);
+    assert_eq!(add().await, Addition::Refused(Refusal::QueueFull));
     table.take().await;
     assert_eq!(add().await, Addition::Added);
 }
@@ -258,7 +258,10 @@ async fn a_request_that_cannot_be_read_fails_its_job_and_not_the_queue() {
     assert!(matches!(claim(&table.store, 2000).await, Err(StoreError::Request(_))));
     assert_eq!(table.store.status(strange.id).await.unwrap(), Some(JobStatus::Failed));
     assert_eq!(table.take().await.claim.id, next.id);
-    assert_eq!(table.store.list(10).await.unwrap(), [table.job(next.id).await]);
+    assert_eq!(
+        table.store.list(&Filter { limit: 10, ..Filter::default() }).await.unwrap(),
+        [table.job(next.id).await]
+    );
 }
 
 #[tokio::test]
@@ -421,8 +424,14 @@ async fn the_list_is_newest_first_and_bounded() {
     for text in ["a", "b", "c"] {
         table.add(text, Priority::Normal).await;
     }
-    let texts: Vec<String> =
-        table.store.list(2).await.unwrap().into_iter().map(|job| job.request.text).collect();
+    let texts: Vec<String> = table
+        .store
+        .list(&Filter { limit: 2, ..Filter::default() })
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|job| job.request.text)
+        .collect();
     assert_eq!(texts, ["c", "b"]);
 }
 
@@ -541,7 +550,7 @@ async fn a_wish_sent_twice_is_one_job_and_its_key_with_another_body_is_refused()
     let id = first.0;
     assert_eq!(add(first).await, Addition::Added);
     assert_eq!(add(wish("ada", "a")).await, Addition::Known(id.to_string()));
-    assert_eq!(add(wish("ada", "b")).await, Addition::KeyReused);
+    assert_eq!(add(wish("ada", "b")).await, Addition::Refused(Refusal::KeyReused));
     assert_eq!(add(wish("max", "b")).await, Addition::Added, "keys are their owner's");
     let known: Vec<_> = (0..8).map(|_| table.store.add(vec![wish("eve", "e")], 1000, BOUNDS)).collect();
     let known = futures_util::future::join_all(known).await;
@@ -565,10 +574,13 @@ async fn many_wishes_at_once_are_all_kept_and_bounded_by_their_client() {
     let adds = (0..50).map(|_| table.store.add(new("a"), 1000, bounds));
     let added = futures_util::future::join_all(adds).await;
     let count = |wanted: Addition| added.iter().filter(|added| added.as_ref().unwrap() == &wanted).count();
-    assert_eq!((count(Addition::Added), count(Addition::ClientFull)), (40, 10));
+    assert_eq!((count(Addition::Added), count(Addition::Refused(Refusal::ClientFull))), (40, 10));
     assert_eq!(table.store.counts().await.unwrap().queued, 40);
     let several = |number| (0..number).flat_map(|_| new("b")).collect::<Vec<_>>();
-    assert_eq!(table.store.add(several(31), 1000, bounds).await.unwrap(), Addition::QueueFull);
+    assert_eq!(
+        table.store.add(several(31), 1000, bounds).await.unwrap(),
+        Addition::Refused(Refusal::QueueFull)
+    );
     assert_eq!(table.store.counts().await.unwrap().queued, 40, "all or none");
     assert_eq!(table.store.add(several(30), 1000, bounds).await.unwrap(), Addition::Added);
 }

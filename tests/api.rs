@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "api/formats.rs"]
+mod formats;
 #[path = "api/models.rs"]
 mod models;
 mod server;
@@ -150,8 +152,10 @@ fn cancelling_works_once_whether_the_job_waits_or_runs() {
     server.wait_for(&next, &["completed"]);
     assert_eq!(server.status(&running)["status"], "cancelled");
     let files = std::fs::read_dir(server.data.path().join("outputs")).unwrap();
-    let names: Vec<String> = files.map(|file| file.unwrap().file_name().to_string_lossy().into()).collect();
-    assert_eq!(names, [format!("{next}.wav")]);
+    let mut names: Vec<String> =
+        files.map(|file| file.unwrap().file_name().to_string_lossy().into()).collect();
+    names.sort();
+    assert_eq!(names, [format!("{next}.json"), format!("{next}.wav")], "its captions and its sound");
 }
 
 #[test]

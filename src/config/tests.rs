@@ -1,4 +1,5 @@
 use serde_json::json;
+use waveform::encode::Format;
 
 use super::*;
 
@@ -19,7 +20,9 @@ fn the_compiled_in_file_is_valid_and_holds_the_documented_defaults() {
     assert_eq!(settings.job_queue.max_retries, 0);
     assert_eq!(settings.job_queue.job_ttl.as_secs(), 24 * 3600);
     assert_eq!(settings.job_queue.cleanup_interval.as_secs(), 3600);
-    assert_eq!(settings.audio_output, AudioOutput { format: Format::Wav, sample_rate: 24_000 });
+    let output = AudioOutput { format: Format::Wav, sample_rate: 24_000, bitrate_kbps: None };
+    assert_eq!(settings.audio_output, output);
+    assert_eq!(settings.audio_processing.max_silence_ms, None);
 }
 
 #[test]

@@ -105,6 +105,7 @@ pub fn router(context: Context) -> Router {
         .route("/tts/{id}", delete(tts::cancel))
         .route("/tts/{id}/status", get(tts::status))
         .route("/tts/{id}/result", get(tts::result))
+        .route("/tts/{id}/captions", get(tts::captions))
         .route("/api/model-info", get(system::model_info))
         .route("/api/models/{name}/load", post(loading::load))
         .route("/api/models/{name}/unload", post(loading::unload))

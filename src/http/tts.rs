@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use super::Context;
 use super::error::ApiError;
 use super::extract::{Fields, Id};
 use super::files::Download;
-use crate::jobs::{CancelOutcome, Job, JobId, JobStatus, Priority};
+use crate::jobs::{CancelOutcome, Job, JobId, JobStatus, Output, Priority};
 use crate::speech::engine::ModelState;
 use crate::speech::request::{Draft, DraftError};
 use crate::speech::{AudioFormat, SpeechRequest};
@@ -84,36 +84,55 @@ async fn find(context: &Context, id: JobId) -> Result<Job, ApiError> {
     context.jobs.get(id).await?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))
 }
 
+/// What an ended job has made, or why it has nothing.
+fn output(job: &Job) -> Result<&Output, ApiError> {
+    let id = job.id;
+    match (job.status, &job.output) {
+        (JobStatus::Completed, Some(output)) => Ok(output),
+        (JobStatus::Completed, None) => Err(ApiError::AudioGone(id)),
+        (status @ (JobStatus::Queued | JobStatus::Running), _) => Err(ApiError::NotYet { id, status }),
+        (JobStatus::Cancelled, _) => Err(ApiError::Cancelled(id)),
+        (JobStatus::Failed, _) => {
+            let cause = job.error.clone().unwrap_or_else(|| "the cause is unknown".to_owned());
+            Err(ApiError::Failed { id, cause })
+        }
+    }
+}
+
+/// When each sentence of a result is heard: `?format=` srt (the default), vtt, or json, which also tells of the takes.
+pub(super) async fn captions(
+    State(context): State<Context>,
+    Id(id): Id,
+    Query(asked): Query<HashMap<String, String>>,
+) -> Result<Response, ApiError> {
+    let form = asked.get("format").map_or("srt", String::as_str);
+    let job = find(&context, id).await?;
+    output(&job)?;
+    let timeline = context.jobs.timeline(id).await.ok_or(ApiError::AudioGone(id))?;
+    let (media_type, text) = match form {
+        "srt" => ("application/x-subrip; charset=utf-8", timeline.to_srt()),
+        "vtt" => ("text/vtt; charset=utf-8", timeline.to_vtt()),
+        "json" => return Ok(Json(timeline).into_response()),
+        other => return Err(DraftError::field("format", "srt, vtt or json", format!("{other:?}")).into()),
+    };
+    Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
+}
+
 /// The audio of an ended job, or why it has none. `name` goes without extension.
 pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result<Download<File>, ApiError> {
     let id = job.id;
-    let output = match (job.status, &job.output) {
-        (JobStatus::Completed, Some(output)) => output,
-        (JobStatus::Completed, None) => return Err(ApiError::AudioGone(id)),
-        (status @ (JobStatus::Queued | JobStatus::Running), _) => {
-            return Err(ApiError::NotYet { id, status });
-        }
-        (JobStatus::Cancelled, _) => return Err(ApiError::Cancelled(id)),
-        (JobStatus::Failed, _) => {
-            let cause = job.error.clone().unwrap_or_else(|| "the cause is unknown".to_owned());
-            return Err(ApiError::Failed { id, cause });
-        }
-    };
+    let output = output(job)?;
     let path = context.jobs.result_path(job).ok_or(ApiError::AudioGone(id))?;
     let file = File::open(path).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => ApiError::AudioGone(id),
         _ => ApiError::File(error),
     })?;
-    let (extension, media_type) = match output.format {
-        AudioFormat::Wav => ("wav", "audio/wav"),
-        AudioFormat::Flac => ("flac", "audio/flac"),
-    };
     Ok(Download {
         file,
         size: output.bytes,
-        media_type,
+        media_type: output.format.media_type(job.request.sample_rate),
         entity_tag: format!("\"{id}\""),
-        file_name: format!("{name}.{extension}"),
+        file_name: format!("{name}.{}", output.format),
     })
 }
 
@@ -158,6 +177,14 @@ pub(super) fn checked(fields: &Fields, context: &Context) -> Result<SpeechReques
         speed: fields.number("speed_factor")?,
         language: fields.text("language")?,
         format: fields.text("output_format")?,
+        sample_rate: fields.whole("sample_rate")?,
+        bitrate_kbps: fields.whole("bitrate_kbps")?,
+        trim_silence: fields.flag("trim_silence")?,
+        max_silence_ms: fields.whole("max_silence_ms")?,
+        sentence_pause_ms: fields.whole("sentence_pause_ms")?,
+        paragraph_pause_ms: fields.whole("paragraph_pause_ms")?,
+        loudness_lufs: fields.number("loudness_lufs")?,
+        retakes: fields.whole("retakes")?,
     };
     let request = draft.check(&context.settings, context.catalog())?;
     context.admit(request.model.as_deref().unwrap_or_default())?;

@@ -22,6 +22,7 @@ use crate::speech::chunk::Chunk;
 use crate::speech::engine::{Engine, Lease, LeaseError, OnProgress};
 use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
+use crate::speech::takes::Takes;
 use crate::speech::{self, Cancel, SpeechRequest};
 
 /// How long an idle worker trusts its wake-up: another process may have queued a job, and a retry may be due.
@@ -393,7 +394,7 @@ impl Speaking {
         // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
         let voice = voice_id(&request.voice, info)
             .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
-        let order = ChunkRequest {
+        let mut order = ChunkRequest {
             text: chunk.text.clone(),
             voice: voice.to_owned(),
             language: request.language.clone(),
@@ -401,11 +402,22 @@ impl Speaking {
             // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
             seed: request.seed.wrapping_add(position.into()),
         };
-        let speaking = self.lease.speak(order, self.cancel.clone(), on_progress);
-        let samples = match self.give_up.run_until_cancelled(speaking).await {
-            Some(spoken) => spoken.map_err(Stopped::Model)?,
-            None => return Err(Stopped::Model(ModelError::Cancelled)),
-        };
+        let mut takes = Takes::new(&order.text, info.sample_rate, order.seed, request.retakes);
+        loop {
+            order.seed = takes.seed();
+            let speaking = self.lease.speak(order.clone(), self.cancel.clone(), Arc::clone(&on_progress));
+            let samples = match self.give_up.run_until_cancelled(speaking).await {
+                Some(spoken) => spoken.map_err(Stopped::Model)?,
+                None => return Err(Stopped::Model(ModelError::Cancelled)),
+            };
+            if takes.add(samples) {
+                break;
+            }
+        }
+        let (samples, report) = takes.finish();
+        if report.takes > 1 || !report.faults.is_empty() {
+            tracing::warn!(job = %self.claim.id, chunk = position, ?report, "a chunk came out wrong");
+        }
         let checkpoint = Checkpoint {
             position,
             text: chunk.text.clone(),
@@ -414,7 +426,12 @@ impl Speaking {
             samples: samples.len() as u64,
         };
         let (outputs, id, sample_rate) = (self.shared.outputs.clone(), self.claim.id, info.sample_rate);
-        spawn_blocking(move || outputs.write_chunk(id, position, sample_rate, &samples)).await??;
+        spawn_blocking(move || {
+            // First the report: the samples make the chunk exist.
+            outputs.write_report(id, position, &report)?;
+            outputs.write_chunk(id, position, sample_rate, &samples)
+        })
+        .await??;
         fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)
     }
 
@@ -432,13 +449,17 @@ impl Speaking {
                 .zip(chunks)
                 .map(|(position, chunk)| SpokenChunk {
                     path: outputs.chunk_path(id, position),
+                    text: chunk.text,
                     pause: chunk.pause,
+                    report: outputs.report(id, position),
                 })
                 .collect();
             let file_name = Outputs::result_name(id, request.format);
-            let (bytes, duration_ms) = outputs.publish::<_, Stopped>(&file_name, |file| {
+            let (bytes, assembled) = outputs.publish::<_, Stopped>(&file_name, |file| {
                 Ok(assemble(&spoken, sample_rate, &request, &cancel, file)?)
             })?;
+            outputs.write_timeline(id, &assembled.timeline)?;
+            let duration_ms = assembled.duration_ms;
             Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
         });
         let output = output.await??;

@@ -6,10 +6,13 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use waveform::encode::{BitRates, HIGHEST_RATE, LOWEST_RATE};
+
 use super::catalog::{AUTO, Catalog, UnknownModel};
 use super::model::ModelInfo;
-use super::{AudioFormat, Sampling, SpeechRequest};
-use crate::config::{Format, Settings, ranges};
+use super::normalize::Pronunciation;
+use super::{AudioFormat, Processing, Sampling, SpeechRequest, normalize, pauses};
+use crate::config::{AudioProcessing, OwnPronunciation, Settings, ranges};
 use crate::voices::{self, Clip, UnknownVoice};
 
 /// A request as it came in: `None` is "not said", which means the setting or the model's own default.
@@ -35,8 +38,20 @@ pub struct Draft {
     pub seed: Option<i64>,
     pub speed: Option<f64>,
     pub language: Option<String>,
-    /// `wav` or `flac`.
+    /// By name: `wav`, `flac`, `mp3` …
     pub format: Option<String>,
+    /// Hz; one that the format has.
+    pub sample_rate: Option<i64>,
+    pub bitrate_kbps: Option<i64>,
+    pub trim_silence: Option<bool>,
+    /// 0 leaves silences as they are.
+    pub max_silence_ms: Option<i64>,
+    pub sentence_pause_ms: Option<i64>,
+    pub paragraph_pause_ms: Option<i64>,
+    /// 0 leaves the loudness as it is.
+    pub loudness_lufs: Option<f64>,
+    /// 0 takes every chunk as it comes.
+    pub retakes: Option<i64>,
 }
 
 /// Why a draft is no request. Each message names the field, what is allowed and what was found.
@@ -97,15 +112,42 @@ impl Draft {
         if found > limit {
             return Err(DraftError::TextTooLong { found, limit });
         }
+        pauses::check(&self.text).map_err(|found| {
+            let expected = format!(
+                "with pauses such as [pause:500ms] or [pause:2s], of {} s at most",
+                pauses::LONGEST.as_secs()
+            );
+            DraftError::field("text", expected, found)
+        })?;
         let defaults = &settings.generation_defaults;
         let seed = whole("seed", self.seed, -1..=ranges::MAX_SEED as i64)?;
         let model = &model(self.model.as_deref(), catalog)?;
+        let processing = self.processing(&settings.audio_processing)?;
         let language = self.language.or_else(|| defaults.language.clone());
+        let format = self.format.as_deref().map_or(Ok(settings.audio_output.format), format)?;
+        let sample_rate = sample_rate(self.sample_rate, format, settings.audio_output.sample_rate)?;
+        let voice = match &self.reference {
+            Some(reference) => wanted_clip(reference, model, catalog)?,
+            None => wanted_voice(self.voice.as_deref(), settings, model, catalog)?,
+        };
+        let spoken = model.language(language.as_deref());
+        let needed = |own: &&OwnPronunciation| {
+            own.language.as_deref().is_none_or(|code| code == spoken)
+                && own.voice.as_deref().is_none_or(|name| voice_id(name, model).is_ok_and(|id| id == voice))
+                && normalize::occurs(&self.text, &Pronunciation::from(*own))
+        };
         Ok(SpeechRequest {
-            voice: match &self.reference {
-                Some(reference) => wanted_clip(reference, model, catalog)?,
-                None => wanted_voice(self.voice.as_deref(), settings, model, catalog)?,
-            },
+            pronunciations: settings.pronunciations.iter().filter(needed).map(Into::into).collect(),
+            bitrate_kbps: bit_rate(
+                self.bitrate_kbps,
+                format,
+                sample_rate,
+                settings.audio_output.bitrate_kbps,
+            )?,
+            processing,
+            retakes: size("retakes", self.retakes, 0..=ranges::MAX_RETAKES as usize)?
+                .map_or(defaults.retakes, |retakes| retakes as u32),
+            voice,
             model: Some(model.name.clone()),
             normalize: self.normalize.unwrap_or(settings.text.normalize),
             split_text: self.split_text.unwrap_or(defaults.split_text),
@@ -129,14 +171,92 @@ impl Draft {
             },
             speed: number("speed_factor", self.speed, ranges::SPEEDS)?.unwrap_or(defaults.speed_factor),
             language: checked_language(language, model)?,
-            format: match self.format {
-                None => settings.audio_output.format.into(),
-                Some(name) => name.parse()?,
-            },
-            sample_rate: settings.audio_output.sample_rate,
+            format,
+            sample_rate,
             text: self.text,
         })
     }
+}
+
+impl Draft {
+    fn processing(&self, defaults: &AudioProcessing) -> Result<Processing, DraftError> {
+        let pause = |field, value, default| {
+            let pauses = *ranges::PAUSES.start() as usize..=*ranges::PAUSES.end() as usize;
+            Ok::<_, DraftError>(size(field, value, pauses)?.map_or(default, |pause| pause as u32))
+        };
+        Ok(Processing {
+            trim_silence: self.trim_silence.unwrap_or(defaults.trim_silence),
+            max_silence_ms: match self.max_silence_ms {
+                Some(0) => None,
+                given => {
+                    let allowed =
+                        *ranges::MAX_SILENCES.start() as usize..=*ranges::MAX_SILENCES.end() as usize;
+                    let given = size("max_silence_ms", given, allowed)?;
+                    given.map(|longest| longest as u32).or(defaults.max_silence_ms)
+                }
+            },
+            sentence_pause_ms: pause(
+                "sentence_pause_ms",
+                self.sentence_pause_ms,
+                defaults.sentence_pause_ms,
+            )?,
+            paragraph_pause_ms: pause(
+                "paragraph_pause_ms",
+                self.paragraph_pause_ms,
+                defaults.paragraph_pause_ms,
+            )?,
+            loudness_lufs: match self.loudness_lufs {
+                Some(0.0) => None,
+                given => number("loudness_lufs", given, ranges::LOUDNESSES)?.or(defaults.loudness_lufs),
+            },
+            true_peak_db: defaults.true_peak_db,
+        })
+    }
+}
+
+impl From<&OwnPronunciation> for Pronunciation {
+    fn from(own: &OwnPronunciation) -> Self {
+        Self { text: own.text.clone(), say: own.say.clone(), match_case: own.match_case }
+    }
+}
+
+/// The format of this name.
+pub fn format(name: &str) -> Result<AudioFormat, DraftError> {
+    name.parse().map_err(|_unknown| DraftError::field("output_format", AudioFormat::names(), quoted(name)))
+}
+
+/// A rate that was asked for must be one of the format's; the server's own becomes one.
+fn sample_rate(wanted: Option<i64>, format: AudioFormat, default: u32) -> Result<u32, DraftError> {
+    let Some(wanted) = wanted else { return Ok(format.sample_rate_for(default)) };
+    u32::try_from(wanted).ok().filter(|&rate| format.has_sample_rate(rate)).ok_or_else(|| {
+        let expected = match format.sample_rates() {
+            None => format!("a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"),
+            Some(rates) => {
+                let rates: Vec<String> = rates.iter().map(ToString::to_string).collect();
+                format!("one of {} for {format}", rates.join(", "))
+            }
+        };
+        DraftError::field("sample_rate", expected, wanted)
+    })
+}
+
+/// The same for bit rates.
+fn bit_rate(
+    wanted: Option<i64>,
+    format: AudioFormat,
+    sample_rate: u32,
+    default: Option<u32>,
+) -> Result<Option<u32>, DraftError> {
+    let rates = format.bit_rates(sample_rate);
+    let Some(wanted) = wanted else { return Ok(default.and_then(|kbps| rates.nearest(kbps))) };
+    if let Some(kbps) = u32::try_from(wanted).ok().filter(|&kbps| rates.contains(kbps)) {
+        return Ok(Some(kbps));
+    }
+    let expected = match rates {
+        BitRates::None => format!("left out for {format}, which has no bit rate to choose"),
+        BitRates::Of(_) | BitRates::Between(..) => format!("{rates} for {format} at {sample_rate} Hz"),
+    };
+    Err(DraftError::field("bitrate_kbps", expected, wanted))
 }
 
 /// The model that a request's `model` means.
@@ -271,27 +391,6 @@ fn draw_seed() -> u64 {
 
 fn quoted(text: &str) -> String {
     format!("{text:?}")
-}
-
-impl From<Format> for AudioFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Wav => Self::Wav,
-            Format::Flac => Self::Flac,
-        }
-    }
-}
-
-impl std::str::FromStr for AudioFormat {
-    type Err = DraftError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name.to_ascii_lowercase().as_str() {
-            "wav" => Ok(Self::Wav),
-            "flac" => Ok(Self::Flac),
-            _ => Err(DraftError::field("output_format", "wav or flac", quoted(name))),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -463,8 +562,8 @@ mod tests {
             (Draft { top_p: Some(0.0), ..draft() }, "top_p must be a number from 0.01 to 1"),
             (Draft { top_k: Some(0), ..draft() }, "top_k must be a whole number from 1"),
             (
-                Draft { format: Some("mp3".to_owned()), ..draft() },
-                "output_format must be wav or flac, found \"mp3\"",
+                Draft { format: Some("ogg".to_owned()), ..draft() },
+                "output_format must be wav, flac, mp3, opus, aac, m4a or pcm, found \"ogg\"",
             ),
             (
                 Draft { voice: Some("Emily".to_owned()), ..draft() },
@@ -474,6 +573,71 @@ mod tests {
         for (draft, expected) in cases {
             let error = check(draft).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn rates_that_a_format_lacks_are_refused_when_asked_for_and_replaced_when_configured() {
+        let ask = |format: &str, sample_rate: Option<i64>, bitrate_kbps: Option<i64>| {
+            let draft = Draft { format: Some(format.to_owned()), sample_rate, bitrate_kbps, ..draft() };
+            check(draft)
+                .map(|request| (request.sample_rate, request.bitrate_kbps))
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(ask("opus", None, None), Ok((24_000, None)));
+        assert_eq!(ask("MP3", Some(44_100), Some(320)), Ok((44_100, Some(320))));
+        assert_eq!(
+            ask("opus", Some(44_100), None).unwrap_err(),
+            "sample_rate must be one of 8000, 12000, 16000, 24000, 48000 for opus, found 44100; leave it out for the \
+             default"
+        );
+        assert!(
+            ask("wav", Some(96_000), None)
+                .unwrap_err()
+                .starts_with("sample_rate must be a whole number from 8000")
+        );
+        assert!(
+            ask("mp3", None, Some(320)).unwrap_err().contains("144 or 160 for mp3 at 24000 Hz, found 320")
+        );
+        assert_eq!(
+            ask("flac", None, Some(64)).unwrap_err(),
+            "bitrate_kbps must be left out for flac, which has no bit rate to choose, found 64; leave it out for the \
+             default"
+        );
+        let mut settings = Settings::default();
+        settings.audio_output.sample_rate = 44_100;
+        settings.audio_output.bitrate_kbps = Some(320);
+        let configured = |format: &str| {
+            let draft = Draft { format: Some(format.to_owned()), ..draft() };
+            let request = draft.check(&settings, &catalog()).unwrap();
+            (request.sample_rate, request.bitrate_kbps)
+        };
+        assert_eq!(configured("opus"), (48_000, Some(256)));
+        assert_eq!(configured("flac"), (44_100, None));
+    }
+
+    #[test]
+    fn what_happens_to_the_sound_is_the_settings_unless_a_request_says_otherwise() {
+        let mut settings = Settings::default();
+        settings.audio_processing.loudness_lufs = Some(-23.0);
+        settings.audio_processing.max_silence_ms = Some(700);
+        let check = |draft: Draft| draft.check(&settings, &catalog()).map(|request| request.processing);
+        let configured = check(draft()).unwrap();
+        assert_eq!((configured.loudness_lufs, configured.max_silence_ms), (Some(-23.0), Some(700)));
+        let off = Draft { loudness_lufs: Some(0.0), max_silence_ms: Some(0), ..draft() };
+        let off = check(Draft { trim_silence: Some(false), sentence_pause_ms: Some(0), ..off }).unwrap();
+        assert_eq!((off.loudness_lufs, off.max_silence_ms), (None, None));
+        assert_eq!((off.trim_silence, off.sentence_pause_ms, off.paragraph_pause_ms), (false, 0, 600));
+        for (wrong, field) in [
+            (Draft { loudness_lufs: Some(-3.0), ..draft() }, "loudness_lufs must be a number from -40 to -8"),
+            (Draft { max_silence_ms: Some(10), ..draft() }, "max_silence_ms must be a whole number from 50"),
+            (
+                Draft { paragraph_pause_ms: Some(-1), ..draft() },
+                "paragraph_pause_ms must be a whole number from 0",
+            ),
+        ] {
+            let error = check(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(field), "{error}");
         }
     }
 

@@ -1,19 +1,22 @@
-//! The spoken chunks of a job into one audio file: tempo, trimming, pauses, level, sample rate, encoder.
+//! The spoken chunks of a job into one sound: tempo, trimming, pauses, level, sample rate.
 //!
 //! Chunks are asked for one at a time, since a job may be hours long; no more than one of them is in memory. Each is
 //! trimmed of the excess silence that models leave at their ends, so that the pause between two chunks is the one written
 //! in [`Pauses`] and not that plus an accident. Edges are faded: a chunk may begin anywhere in a wave.
 
-use std::io::{Seek, Write};
 use std::time::Duration;
 
-use waveform::encode::{EncodeError, Encoder};
+use waveform::encode::EncodeError;
 use waveform::fade;
 use waveform::levels::{from_decibels, peak, sounding_span};
+use waveform::loudness::{Meter, TruePeak, gain_between};
 use waveform::resample::Resampler;
+use waveform::silence;
 use waveform::stretch::stretch;
 
 use super::chunk::Boundary;
+use super::timeline::Span;
+use super::{Processing, SpeechRequest};
 
 /// Silence between chunks. At another tempo it shrinks or grows with the speech.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +26,34 @@ pub struct Pauses {
     pub paragraph: Duration,
 }
 
+/// A cut inside of a sentence is about as long as a comma.
+const CLAUSE_PAUSE: Duration = Duration::from_millis(80);
+
 impl Default for Pauses {
     /// A sentence as long as upstream's gap, which its users are used to; a paragraph three times that, a breath that
-    /// readers take; a cut inside a sentence about as long as a comma.
+    /// readers take.
     fn default() -> Self {
-        let ms = Duration::from_millis;
-        Self { clause: ms(80), sentence: ms(200), paragraph: ms(600) }
+        Self::of(&Processing::default())
     }
 }
 
 impl Pauses {
-    fn after(&self, boundary: Boundary) -> Duration {
+    /// Those that a request asks for.
+    pub fn of(processing: &Processing) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        let sentence = ms(processing.sentence_pause_ms);
+        // Whoever wants sentences to follow at once wants no longer pauses inside of them.
+        let clause = CLAUSE_PAUSE.min(sentence);
+        Self { clause, sentence, paragraph: ms(processing.paragraph_pause_ms) }
+    }
+
+    /// At the model's own tempo.
+    pub fn after(&self, boundary: Boundary) -> Duration {
         match boundary {
             Boundary::Clause => self.clause,
             Boundary::Sentence => self.sentence,
             Boundary::Paragraph => self.paragraph,
+            Boundary::Pause(ms) => Duration::from_millis(ms.into()),
             Boundary::End => Duration::ZERO,
         }
     }
@@ -46,8 +62,6 @@ impl Pauses {
 /// What of a chunk's silent ends goes. Conservative: breaths, soft consonants and the ring of a room stay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trim {
-    /// Quieter than this, relative to the chunk's peak, is silence.
-    pub below_peak_decibels: f32,
     /// How much silence stays at the beginning.
     pub keep_before: Duration,
     /// How much silence stays at the end, where speech dies away.
@@ -57,7 +71,7 @@ pub struct Trim {
 impl Default for Trim {
     fn default() -> Self {
         let ms = Duration::from_millis;
-        Self { below_peak_decibels: 50.0, keep_before: ms(40), keep_after: ms(80) }
+        Self { keep_before: ms(40), keep_after: ms(80) }
     }
 }
 
@@ -71,17 +85,42 @@ pub struct Stitching {
     /// Tempo, 1 for the model's own.
     pub speed: f32,
     pub pauses: Pauses,
-    /// `None` keeps every sample that the model made.
+    /// `None` keeps the silence at the ends of chunks.
     pub trim: Option<Trim>,
+    /// The longest silence inside of a chunk; `None` keeps every one.
+    pub longest_silence: Option<Duration>,
 }
 
 impl Stitching {
     /// The defaults, at the model's own tempo.
     pub fn new(model_rate: u32, output_rate: u32) -> Self {
-        Self { model_rate, output_rate, speed: 1.0, pauses: Pauses::default(), trim: Some(Trim::default()) }
+        Self {
+            model_rate,
+            output_rate,
+            speed: 1.0,
+            pauses: Pauses::default(),
+            trim: Some(Trim::default()),
+            longest_silence: None,
+        }
+    }
+
+    /// What a request asks for.
+    pub fn of(request: &SpeechRequest, model_rate: u32) -> Self {
+        let processing = &request.processing;
+        Self {
+            speed: request.speed,
+            pauses: Pauses::of(processing),
+            trim: processing.trim_silence.then(Trim::default),
+            longest_silence: processing.max_silence_ms.map(|ms| Duration::from_millis(ms.into())),
+            ..Self::new(model_rate, request.sample_rate)
+        }
     }
 }
 
+/// Quieter than this, relative to the chunk's peak, is silence at its ends …
+const SILENT_END: f32 = -50.0;
+/// … and this inside, where the room rings between two words; upstream's measure.
+const SILENT_INSIDE: f32 = -40.0;
 /// Long enough not to click, too short to eat a consonant.
 const EDGE_FADE: Duration = Duration::from_millis(5);
 /// A chunk louder than this would clip once it is resampled or rounded …
@@ -98,35 +137,101 @@ pub enum StitchError<E: std::error::Error + 'static> {
     Encode(#[from] EncodeError),
 }
 
-/// Reads the chunks (mono at the model's rate, and what follows each) one by one and writes them to `encoder`, which the
-/// caller finishes. Returns the length of the result in samples at the output rate.
-pub fn stitch<W: Write + Seek, E: std::error::Error + 'static>(
+/// What was joined, in samples at the output rate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Joined {
+    pub length: u64,
+    /// Where each chunk lies.
+    pub spans: Vec<Span>,
+}
+
+/// Silences inside of a chunk that may end a sentence are at least this long.
+const SENTENCE_SILENCE: Duration = Duration::from_millis(60);
+
+/// Reads the chunks (mono at the model's rate, and what follows each) one by one and gives their joined sound to `take`, piece
+/// by piece.
+pub fn stitch<E: std::error::Error + 'static>(
     chunks: impl IntoIterator<Item = Result<(Vec<f32>, Boundary), E>>,
-    encoder: &mut Encoder<W>,
     stitching: &Stitching,
-) -> Result<u64, StitchError<E>> {
-    let before = encoder.frames();
+    take: &mut dyn FnMut(&[f32]) -> Result<(), EncodeError>,
+) -> Result<Joined, StitchError<E>> {
+    let mut joined = Joined::default();
+    let (from, to) = (u64::from(stitching.model_rate), u64::from(stitching.output_rate));
+    // The resampler has no delay, so places only scale.
+    let placed = |range: std::ops::Range<u64>| range.start * to / from..range.end * to / from;
+    let mut at = 0;
+    let mut length_so_far = 0;
+    let mut give = |resampled: &mut Vec<f32>| {
+        length_so_far += resampled.len() as u64;
+        take(resampled)?;
+        resampled.clear();
+        Ok::<_, EncodeError>(())
+    };
     let mut resampler = Resampler::new(stitching.model_rate, stitching.output_rate);
     let mut resampled = Vec::new();
     for chunk in chunks {
         let (samples, boundary) = chunk.map_err(StitchError::Chunk)?;
         let mut samples = finished(&samples, stitching);
-        let pause = stitching.pauses.after(boundary).div_f32(stitching.speed);
+        let threshold = peak(&samples) * from_decibels(SILENT_INSIDE);
+        let shortest = length(SENTENCE_SILENCE, stitching.model_rate);
+        let silences = silence::inner_silences(&samples, stitching.model_rate, threshold, shortest);
+        let silences =
+            silences.into_iter().map(|found| placed(at + found.start as u64..at + found.end as u64));
+        joined
+            .spans
+            .push(Span { place: placed(at..at + samples.len() as u64), silences: silences.collect() });
+        let pause = stitching.pauses.after(boundary);
+        // A length that was asked for is that length; the others are part of the tempo.
+        let pause =
+            if matches!(boundary, Boundary::Pause(_)) { pause } else { pause.div_f32(stitching.speed) };
         samples.resize(samples.len() + length(pause, stitching.model_rate), 0.0);
+        at += samples.len() as u64;
         resampler.process(&samples, &mut resampled);
-        encoder.write(&resampled)?;
-        resampled.clear();
+        give(&mut resampled)?;
     }
     resampler.finish(&mut resampled);
-    encoder.write(&resampled)?;
-    Ok(encoder.frames() - before)
+    give(&mut resampled)?;
+    joined.length = length_so_far;
+    Ok(joined)
+}
+
+/// How loud a joined sound is, measured piece by piece before it is written: a whole one would not fit into memory.
+#[derive(Debug)]
+pub struct Measured {
+    loudness: Meter,
+    peak: TruePeak,
+}
+
+impl Measured {
+    /// For a sound of this many Hz.
+    pub fn new(sample_rate: u32) -> Self {
+        Self { loudness: Meter::new(sample_rate), peak: TruePeak::new(sample_rate) }
+    }
+
+    pub fn add(&mut self, samples: &[f32]) {
+        self.loudness.add(samples);
+        self.peak.add(samples);
+    }
+
+    /// What to multiply the sound with to bring it to `target` LUFS without a true peak above `limit` dBTP; 1 for silence.
+    pub fn gain(self, target: f32, limit: f32) -> f32 {
+        let highest = from_decibels(limit) / self.peak.finish();
+        gain_between(self.loudness.integrated(), target.into()).map_or(1.0, |gain| gain.min(highest))
+    }
 }
 
 /// One chunk at its tempo, without excess silence, with soft edges and no more than full scale.
 fn finished(samples: &[f32], stitching: &Stitching) -> Vec<f32> {
     let rate = stitching.model_rate;
-    let kept = stitching.trim.map_or(samples, |trim| trimmed(samples, rate, trim));
-    let mut samples = stretch(kept, rate, stitching.speed);
+    let threshold = |decibels| peak(samples) * from_decibels(decibels);
+    let kept = match stitching.trim {
+        Some(trim) => trimmed(samples, rate, threshold(SILENT_END), trim),
+        None => samples,
+    };
+    let shortened = stitching
+        .longest_silence
+        .map(|longest| silence::shorten(kept, rate, threshold(SILENT_INSIDE), length(longest, rate)));
+    let mut samples = stretch(shortened.as_deref().unwrap_or(kept), rate, stitching.speed);
     let loudest = peak(&samples);
     if loudest > PEAK_LIMIT {
         let gain = PEAK_TARGET / loudest;
@@ -140,8 +245,7 @@ fn finished(samples: &[f32], stitching: &Stitching) -> Vec<f32> {
 }
 
 /// All of it where all is silence: what a model made of a row of dots is at least its length.
-fn trimmed(samples: &[f32], rate: u32, trim: Trim) -> &[f32] {
-    let threshold = peak(samples) * from_decibels(-trim.below_peak_decibels);
+fn trimmed(samples: &[f32], rate: u32, threshold: f32, trim: Trim) -> &[f32] {
     let span = sounding_span(samples, rate, threshold);
     if span.is_empty() {
         return samples;
@@ -158,11 +262,8 @@ fn length(duration: Duration, rate: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::io::Cursor;
 
-    use waveform::encode::Format;
     use waveform::levels::{rms, to_decibels};
-    use waveform::wav;
 
     use super::*;
 
@@ -176,12 +277,12 @@ mod tests {
     }
 
     fn stitched(chunks: &[(Vec<f32>, Boundary)], stitching: &Stitching) -> Vec<f32> {
-        let mut encoder = Encoder::new(Cursor::new(Vec::new()), Format::Wav, stitching.output_rate).unwrap();
-        let frames =
-            stitch(chunks.iter().cloned().map(Ok::<_, Infallible>), &mut encoder, stitching).unwrap();
-        let file = encoder.finish().unwrap().into_inner();
-        let samples = wav::read_from(Cursor::new(file)).unwrap().samples;
-        assert_eq!(samples.len() as u64, frames);
+        let mut samples = Vec::new();
+        let joined = stitch(chunks.iter().cloned().map(Ok::<_, Infallible>), stitching, &mut |part| {
+            samples.extend_from_slice(part);
+            Ok(())
+        });
+        assert_eq!(samples.len() as u64, joined.unwrap().length);
         samples
     }
 
@@ -281,10 +382,68 @@ mod tests {
     }
 
     #[test]
+    fn where_each_chunk_is_heard_is_told_to_the_sample() {
+        let two = [tone(12_000, 0.5), vec![0.0; 4_800], tone(12_000, 0.5)].concat();
+        let chunks = [(tone(24_000, 0.5), Boundary::Sentence), (two, Boundary::Pause(500))];
+        for (rate, factor) in [(24_000, 1), (48_000, 2)] {
+            let joined = stitch(
+                chunks.iter().cloned().map(Ok::<_, Infallible>),
+                &Stitching::new(RATE, rate),
+                &mut |_| Ok(()),
+            );
+            let Joined { length, spans } = joined.unwrap();
+            assert_eq!(length, factor * (24_000 + 4_800 + 28_800 + 12_000));
+            assert_eq!(spans[0], Span { place: 0..factor * 24_000, silences: Vec::new() });
+            assert_eq!(spans[1].place, factor * 28_800..factor * 57_600);
+            let silence = factor * 40_800..factor * 45_600;
+            assert_eq!(spans[1].silences, std::slice::from_ref(&silence));
+        }
+    }
+
+    #[test]
+    fn silence_inside_a_chunk_is_shortened_only_when_asked() {
+        let chunk = [tone(12_000, 0.5), vec![0.001; 36_000], tone(12_000, 0.5)].concat();
+        let lengths = [None, Some(Duration::from_millis(300))].map(|longest_silence| {
+            let stitching = Stitching { longest_silence, ..Stitching::new(RATE, RATE) };
+            stitched(&[(chunk.clone(), Boundary::End)], &stitching).len()
+        });
+        assert_eq!(lengths[0], 60_000);
+        // To a frame of 5 ms at either end.
+        assert!(lengths[1].abs_diff(24_000 + 7_200) <= 240, "{lengths:?}");
+    }
+
+    #[test]
+    fn pauses_are_the_requests_and_none_is_possible() {
+        let processing =
+            Processing { sentence_pause_ms: 0, paragraph_pause_ms: 1_500, ..Processing::default() };
+        let stitching = Stitching { pauses: Pauses::of(&processing), ..Stitching::new(RATE, RATE) };
+        let chunks = [Boundary::Clause, Boundary::Sentence, Boundary::Paragraph, Boundary::End]
+            .map(|boundary| (tone(6_000, 0.5), boundary));
+        assert_eq!(stitched(&chunks, &stitching).len(), 4 * 6_000 + 36_000);
+    }
+
+    #[test]
+    fn loudness_reaches_its_target_unless_the_true_peak_forbids_it() {
+        let chunks = [(tone(72_000, 0.05), Boundary::Sentence), (tone(48_000, 0.05), Boundary::End)];
+        for (target, limit, expected) in [(-23.0, -1.0, -23.0), (-30.0, -1.0, -30.0), (-10.0, -9.0, -12.7)] {
+            let mut sound = stitched(&chunks, &Stitching::new(RATE, 44_100));
+            let mut measured = Measured::new(44_100);
+            sound.chunks(999).for_each(|piece| measured.add(piece));
+            let gain = measured.gain(target, limit);
+            for sample in &mut sound {
+                *sample *= gain;
+            }
+            let found = waveform::loudness::integrated(&sound, 44_100);
+            assert!((found - expected).abs() < 0.3, "{found} for {target}");
+            assert!(to_decibels(peak(&sound)) < limit + 0.05);
+        }
+        assert_eq!(Measured::new(24_000).gain(-23.0, -1.0), 1.0);
+    }
+
+    #[test]
     fn a_chunk_that_cannot_be_read_stops_the_work() {
-        let mut encoder = Encoder::new(Cursor::new(Vec::new()), Format::Flac, RATE).unwrap();
         let chunks = [Ok((tone(100, 0.5), Boundary::Sentence)), Err(std::io::Error::other("gone"))];
-        let error = stitch(chunks, &mut encoder, &Stitching::new(RATE, RATE)).unwrap_err();
+        let error = stitch(chunks, &Stitching::new(RATE, RATE), &mut |_| Ok(())).unwrap_err();
         assert!(matches!(error, StitchError::Chunk(_)));
     }
 }

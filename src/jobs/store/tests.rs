@@ -1,7 +1,7 @@
 //! Every statement against a real database file, and the table's own checks.
 
 use super::*;
-use crate::speech::{AudioFormat, Sampling};
+use crate::speech::{AudioFormat, Processing, Sampling};
 
 struct Table {
     store: Store,
@@ -28,6 +28,10 @@ fn request(text: &str) -> SpeechRequest {
         language: Some("en".to_owned()),
         format: AudioFormat::Flac,
         sample_rate: 24_000,
+        bitrate_kbps: None,
+        processing: Processing { loudness_lufs: Some(-16.0), ..Processing::default() },
+        pronunciations: Vec::new(),
+        retakes: 0,
     }
 }
 

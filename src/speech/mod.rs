@@ -141,3 +141,65 @@ pub fn plan(request: &SpeechRequest, info: &model::ModelInfo) -> Vec<chunk::Chun
     }
     chunks
 }
+
+#[cfg(test)]
+mod tests {
+    use super::chunk::Boundary;
+    use super::*;
+
+    fn request(text: &str, language: &str) -> SpeechRequest {
+        SpeechRequest {
+            text: text.to_owned(),
+            model: None,
+            voice: "hum".to_owned(),
+            normalize: true,
+            split_text: true,
+            chunk_size: 120,
+            sampling: Sampling::default(),
+            seed: 7,
+            speed: 1.0,
+            language: Some(language.to_owned()),
+            format: AudioFormat::Wav,
+            sample_rate: 24_000,
+            bitrate_kbps: None,
+            processing: Processing::default(),
+            retakes: 0,
+            pronunciations: Vec::new(),
+        }
+    }
+
+    fn planned(request: &SpeechRequest, languages: &[&str]) -> Vec<(String, Boundary)> {
+        let languages = languages.iter().map(|&code| code.to_owned()).collect();
+        let info = model::ModelInfo { languages, ..tone::info() };
+        plan(request, &info).into_iter().map(|chunk| (chunk.text, chunk.pause)).collect()
+    }
+
+    #[test]
+    fn pauses_end_chunks_and_add_up_and_one_in_front_is_left_out() {
+        let text = "[pause:1s]One. [pause:300ms] [pause:200ms]Two.\n\nThree.[pause:1s]";
+        let expected = [("One.", Boundary::Pause(500)), ("Two.\n\nThree.", Boundary::Pause(1_000))];
+        assert_eq!(
+            planned(&request(text, "en"), &["en"]),
+            expected.map(|(text, pause)| (text.to_owned(), pause))
+        );
+        assert_eq!(planned(&request("[pause:1s]", "en"), &["en"]), []);
+    }
+
+    #[test]
+    fn only_english_is_read_out_by_the_english_rules() {
+        let said =
+            |language: &str, languages: &[&str]| planned(&request("5 km", language), languages)[0].0.clone();
+        assert_eq!(said("en", &["en", "de"]), "five kilometers");
+        assert_eq!(said("de", &["en", "de"]), "5 km");
+        assert_eq!(said("de", &["en"]), "five kilometers", "a model of one language speaks that");
+        assert_eq!(said("en", &["de"]), "5 km");
+    }
+
+    #[test]
+    fn pronunciations_go_before_the_rules() {
+        let entry =
+            normalize::Pronunciation { text: "km".to_owned(), say: "clicks".to_owned(), match_case: false };
+        let request = SpeechRequest { pronunciations: vec![entry], ..request("5 km", "en") };
+        assert_eq!(planned(&request, &["en"])[0].0, "five clicks");
+    }
+}

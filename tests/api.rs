@@ -336,7 +336,11 @@ fn every_invalid_field_is_refused_by_name_on_both_doors() {
         ),
         (json!({ "predefined_voice_id": "../../etc/passwd" }), 404, "there is no voice"),
         (json!({ "predefined_voice_id": 3 }), 422, "predefined_voice_id must be a text, found 3"),
-        (json!({ "output_format": "mp3" }), 422, "output_format must be wav or flac, found \"mp3\""),
+        (
+            json!({ "output_format": "ogg" }),
+            422,
+            "output_format must be wav, flac, mp3, opus, aac, m4a or pcm, found \"ogg\"",
+        ),
         (json!({ "split_text": "yes" }), 422, "split_text must be true or false, found \"yes\""),
         (json!({ "normalize": 1 }), 422, "normalize must be true or false, found 1"),
         (json!({ "chunk_size": 49 }), 422, "chunk_size must be a whole number from 50 to 500, found 49"),

@@ -104,7 +104,10 @@ fn wrong_types_and_ranges_name_the_key_and_what_is_allowed() {
         ("server:\n  port: 65536\n", "server.port: expected a whole number from 0 to 65535, found 65536"),
         ("server: 3\n", "server.host: expected text, found null"),
         ("text:\n  normalize: maybe\n", "text.normalize: expected true or false, found \"maybe\""),
-        ("audio_output:\n  format: mp3\n", "audio_output.format: expected wav or flac, found \"mp3\""),
+        (
+            "audio_output:\n  format: ogg\n",
+            "audio_output.format: expected wav, flac, mp3, opus, aac, m4a or pcm, found \"ogg\"",
+        ),
         (
             "generation_defaults:\n  speed_factor: 9\n",
             "generation_defaults.speed_factor: expected a number from 0.25 to 4, found 9",

@@ -22,6 +22,8 @@ mod history;
 mod limits;
 #[path = "api/load.rs"]
 mod load;
+#[path = "api/formats.rs"]
+mod formats;
 #[path = "api/models.rs"]
 mod models;
 #[path = "api/openai.rs"]
@@ -191,8 +193,10 @@ fn cancelling_works_once_whether_the_job_waits_or_runs() {
     server.wait_for(&next, &["completed"]);
     assert_eq!(server.status(&running)["status"], "cancelled");
     let files = std::fs::read_dir(server.data.path().join("outputs")).unwrap();
-    let names: Vec<String> = files.map(|file| file.unwrap().file_name().to_string_lossy().into()).collect();
-    assert_eq!(names, [format!("{next}.wav")]);
+    let mut names: Vec<String> =
+        files.map(|file| file.unwrap().file_name().to_string_lossy().into()).collect();
+    names.sort();
+    assert_eq!(names, [format!("{next}.json"), format!("{next}.wav")], "its captions and its sound");
 }
 
 #[test]
@@ -373,7 +377,11 @@ fn every_invalid_field_is_refused_by_name_on_both_doors() {
         ),
         (json!({ "predefined_voice_id": "../../etc/passwd" }), 404, "there is no voice"),
         (json!({ "predefined_voice_id": 3 }), 422, "predefined_voice_id must be a text, found 3"),
-        (json!({ "output_format": "mp3" }), 422, "output_format must be wav or flac, found \"mp3\""),
+        (
+            json!({ "output_format": "ogg" }),
+            422,
+            "output_format must be wav, flac, mp3, opus, aac, m4a or pcm, found \"ogg\"",
+        ),
         (json!({ "split_text": "yes" }), 422, "split_text must be true or false, found \"yes\""),
         (json!({ "normalize": 1 }), 422, "normalize must be true or false, found 1"),
         (json!({ "chunk_size": 49 }), 422, "chunk_size must be a whole number from 50 to 500, found 49"),

@@ -141,8 +141,8 @@ fn say_refuses_what_it_cannot_do_in_one_sentence_and_leaves_no_file() {
     let data = tempfile::tempdir().unwrap();
     for (arguments, code, expected) in [
         (&["say", " "][..], 2, "text is empty"),
-        (&["say", "hi", "-o", "x.mp3"], 2, "\"x.mp3\" has the extension of no audio format"),
-        (&["say", "hi", "--format", "ogg"], 2, "output_format must be wav or flac"),
+        (&["say", "hi", "-o", "x.ogg"], 2, "\"x.ogg\" has the extension of no audio format"),
+        (&["say", "hi", "--format", "ogg"], 2, "output_format must be wav, flac, mp3"),
         (
             &["say", "hi", "--voice", "Emily"],
             2,

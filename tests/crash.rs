@@ -322,6 +322,7 @@ fn check_the_end(data_dir: &Path, promises: &Promises) {
                     (spoken * 98 / 100..=spoken + pauses).contains(&frames),
                     "{id}: {frames} for {spoken}"
                 );
+                expected.insert(path.with_extension("json"));
                 expected.insert(path);
             }
             "cancelled" => assert!(promises.perhaps_cancelled.contains(id), "{id}"),

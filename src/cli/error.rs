@@ -128,7 +128,9 @@ impl CliError {
             Self::Listen { .. } => {
                 Some("server.host must be an address of this machine; ports below 1024 need privileges")
             }
-            Self::Extension { .. } => Some("end the name in .wav or .flac, or say --format"),
+            Self::Extension { .. } => {
+                Some("end the name in .wav, .flac, .mp3, .opus, .aac, .m4a or .pcm, or say --format")
+            }
             Self::NoJobs(_) | Self::Open(_) => Some("say which directory with --data DIR"),
             Self::Unreachable { .. } => Some("is it running? the address is that of its ready line"),
             Self::DamagedModel { .. } => {

@@ -14,8 +14,8 @@ use super::{CliError, tell};
 use crate::speech::catalog::Catalog;
 use crate::speech::direct::{self, SpeakError};
 use crate::speech::model::ModelError;
-use crate::speech::request::Draft;
-use crate::speech::{AudioFormat, Cancel, SpeechRequest};
+use crate::speech::request::{self, Draft};
+use crate::speech::{AudioFormat, Cancel};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SayArgs {
@@ -39,9 +39,18 @@ pub(super) struct SayArgs {
     /// Tempo, 0.25 to 4; the pitch stays
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     speed: Option<f64>,
-    /// wav or flac [default: what the file's extension says]
+    /// wav, flac, mp3, opus, aac, m4a or pcm [default: what the file's extension says]
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
+    /// Bit rate of mp3, opus, aac and m4a, in kbit/s [default: the configured one]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    bitrate: Option<i64>,
+    /// Samples per second, 8000 to 48000 [default: the configured ones]
+    #[arg(long, value_name = "HZ", allow_negative_numbers = true)]
+    sample_rate: Option<i64>,
+    /// Loudness of the whole in LUFS, -40 to -8; 0 leaves it as it is [default: the configured one]
+    #[arg(long, value_name = "LUFS", allow_negative_numbers = true)]
+    loudness: Option<f64>,
     /// Say the text as it is written, without reading numbers and symbols out
     #[arg(long)]
     no_normalize: bool,
@@ -52,14 +61,15 @@ pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
     let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone()))?;
     let to_stdout = arguments.output == Path::new("-");
     let format = match &arguments.format {
-        Some(name) => name.parse()?,
-        None if to_stdout => settings.audio_output.format.into(),
+        Some(name) => request::format(name)?,
+        None if to_stdout => settings.audio_output.format,
         None => format_of(&arguments.output)?,
     };
     let catalog =
         Catalog::installed(&settings, &place.models(&settings)?, library(&settings, &place.data_dir()?));
     let info = catalog.default_model().map_err(CliError::NoModel)?;
-    let request = SpeechRequest { format, ..draft(arguments)?.check(&settings, &catalog)? };
+    let draft = Draft { format: Some(format.name().to_owned()), ..draft(arguments)? };
+    let request = draft.check(&settings, &catalog)?;
     let mut model = catalog.load(&info.name).map_err(CliError::Model)?;
 
     let scratch = Scratch::new()?;
@@ -81,14 +91,14 @@ pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
         }
     });
     bar.finish_and_clear();
-    let duration_ms = spoken.map_err(|error| match error {
+    let spoken = spoken.map_err(|error| match error {
         SpeakError::Model(ModelError::Cancelled) => CliError::Interrupted,
         other => CliError::Speak(other),
     })?;
     let elapsed = started.elapsed().as_secs_f64();
     deliver(&spoken_to, &arguments.output, to_stdout)?;
 
-    let seconds = duration_ms as f64 / 1000.0;
+    let seconds = spoken.duration_ms as f64 / 1000.0;
     let target =
         if to_stdout { "standard output".to_owned() } else { arguments.output.display().to_string() };
     tell(&format!(
@@ -119,6 +129,9 @@ fn draft(arguments: &SayArgs) -> Result<Draft, CliError> {
         seed: arguments.seed,
         speed: arguments.speed,
         normalize: arguments.no_normalize.then_some(false),
+        bitrate_kbps: arguments.bitrate,
+        sample_rate: arguments.sample_rate,
+        loudness_lufs: arguments.loudness,
         ..Draft::default()
     })
 }

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 pub use layers::Unknown;
 pub use settings::{
-    Aliases, AudioOutput, Format, GenerationDefaults, Hub, JobQueue, Limits, Model, OwnModel, Server, Settings, Text,
-    TtsEngine, Voices, Webhooks, Wyoming, ranges,
+    Aliases, AudioOutput, AudioProcessing, GenerationDefaults, Hub, JobQueue, Limits, Model, OwnModel,
+    OwnPronunciation, Server, Settings, Text, TtsEngine, Voices, Webhooks, Wyoming, ranges,
 };
 
 /// The defaults, every key commented.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use waveform::encode::{Format, HIGHEST_RATE, LOWEST_RATE};
 
 use super::ConfigError;
 
@@ -26,7 +27,9 @@ pub struct Settings {
     pub aliases: Aliases,
     pub generation_defaults: GenerationDefaults,
     pub audio_output: AudioOutput,
+    pub audio_processing: AudioProcessing,
     pub text: Text,
+    pub pronunciations: Vec<OwnPronunciation>,
     pub limits: Limits,
     pub job_queue: JobQueue,
     pub webhooks: Webhooks,
@@ -83,6 +86,20 @@ pub struct OwnModel {
     pub files: BTreeMap<String, String>,
 }
 
+/// How the user wants something said.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnPronunciation {
+    pub text: String,
+    pub say: String,
+    #[serde(default)]
+    pub match_case: bool,
+    /// Only in this language.
+    pub language: Option<String>,
+    /// Only for this voice, by id or name.
+    pub voice: Option<String>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hub {
     /// `None` is HF_ENDPOINT, else the public one.
@@ -121,21 +138,28 @@ pub struct GenerationDefaults {
     pub language: Option<String>,
     pub split_text: bool,
     pub chunk_size: usize,
-}
-
-/// The containers that results can be written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    Wav,
-    Flac,
+    pub retakes: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioOutput {
     pub format: Format,
-    /// Hz.
+    /// Hz. A format that lacks it takes the next higher one.
     pub sample_rate: u32,
+    /// `None` is the format's own; a format that lacks it takes the nearest.
+    pub bitrate_kbps: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AudioProcessing {
+    pub trim_silence: bool,
+    /// Milliseconds; `None` leaves silences within a chunk as the model made them.
+    pub max_silence_ms: Option<u32>,
+    pub sentence_pause_ms: u32,
+    pub paragraph_pause_ms: u32,
+    /// `None` leaves the loudness as the model made it.
+    pub loudness_lufs: Option<f32>,
+    pub true_peak_db: f32,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -200,6 +224,18 @@ pub mod ranges {
     pub const EXAGGERATIONS: RangeInclusive<f64> = 0.0..=2.0;
     pub const CFG_WEIGHTS: RangeInclusive<f64> = 0.0..=1.0;
     pub const SPEEDS: RangeInclusive<f64> = 0.25..=4.0;
+    /// Milliseconds.
+    pub const MAX_SILENCES: RangeInclusive<u32> = 50..=10_000;
+    /// Milliseconds between two chunks.
+    pub const PAUSES: RangeInclusive<u32> = 0..=10_000;
+    /// From what broadcasters take for quiet to what no speech reaches undistorted.
+    pub const LOUDNESSES: RangeInclusive<f64> = -40.0..=-8.0;
+    /// kbit/s of any format; each has its own within them.
+    pub const BIT_RATES: RangeInclusive<u32> = 6..=320;
+    pub const MAX_RETAKES: u32 = 5;
+    /// Entries of the user's dictionary, and characters of each side of one: what a pattern of all of them can be made of.
+    pub const PRONUNCIATIONS: usize = 2_000;
+    pub const PRONUNCIATION_CHARS: usize = 100;
     /// The largest integer that every JSON client carries exactly (2^53 − 1).
     pub const MAX_SEED: u64 = 9_007_199_254_740_991;
 }
@@ -228,7 +264,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
                 .optional("model.unload_after_min", |read, key| read.number(key, 0.001..=525_600.0))?
                 .map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
         },
-        models: read.models("models")?,
+        models: read.entries("models", "a list of models")?,
         hub: Hub {
             endpoint: read.optional("hub.endpoint", Reader::text)?,
             parallel: read.size("hub.parallel", 1..=16)?,
@@ -256,16 +292,28 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             language: read.optional("generation_defaults.language", Reader::text)?,
             split_text: read.flag("generation_defaults.split_text")?,
             chunk_size: read.size("generation_defaults.chunk_size", ranges::CHUNK_SIZES)?,
+            retakes: read.whole("generation_defaults.retakes", 0..=ranges::MAX_RETAKES)?,
         },
         audio_output: AudioOutput {
-            format: match read.text("audio_output.format")?.as_str() {
-                "wav" => Format::Wav,
-                "flac" => Format::Flac,
-                other => return Err(read.error("audio_output.format", "wav or flac", &other.into())),
+            format: read.format("audio_output.format")?,
+            sample_rate: read.whole("audio_output.sample_rate", LOWEST_RATE..=HIGHEST_RATE)?,
+            bitrate_kbps: read
+                .optional("audio_output.bitrate_kbps", |read, key| read.whole(key, ranges::BIT_RATES))?,
+        },
+        audio_processing: AudioProcessing {
+            trim_silence: read.flag("audio_processing.enable_silence_trimming")?,
+            max_silence_ms: if read.flag("audio_processing.enable_internal_silence_fix")? {
+                Some(read.whole("audio_processing.max_silence_ms", ranges::MAX_SILENCES)?)
+            } else {
+                None
             },
-            sample_rate: read.integer("audio_output.sample_rate", 8_000..=48_000)? as u32,
+            sentence_pause_ms: read.whole("audio_processing.sentence_pause_ms", ranges::PAUSES)?,
+            paragraph_pause_ms: read.whole("audio_processing.paragraph_pause_ms", ranges::PAUSES)?,
+            loudness_lufs: read.optional_number("audio_processing.loudness_lufs", ranges::LOUDNESSES)?,
+            true_peak_db: read.number("audio_processing.true_peak_db", -9.0..=0.0)? as f32,
         },
         text: Text { normalize: read.flag("text.normalize")? },
+        pronunciations: read.pronunciations("pronunciations")?,
         limits: Limits {
             max_text_chars: read.size("limits.max_text_chars", 1..=100_000_000)?,
             max_body_bytes: read.size("limits.max_body_bytes", 1024..=1 << 30)?,
@@ -347,17 +395,41 @@ impl Reader<'_> {
     }
 
     /// Unknown keys in an entry are errors: nothing else would show that, say, `file` was meant to be `files`.
-    fn models(&self, key: &str) -> Result<Vec<OwnModel>, ConfigError> {
+    fn entries<T: serde::de::DeserializeOwned>(&self, key: &str, what: &str) -> Result<Vec<T>, ConfigError> {
         let value = self.value(key);
-        let entries = value.as_array().ok_or_else(|| self.error(key, "a list of models", value))?;
+        let entries = value.as_array().ok_or_else(|| self.error(key, what, value))?;
         let read = |(index, entry): (usize, &Value)| {
-            OwnModel::deserialize(entry).map_err(|error| ConfigError::Value {
-                layer: self.layer.to_owned(),
-                key: format!("{key}, number {}", index + 1),
-                problem: error.to_string(),
-            })
+            T::deserialize(entry).map_err(|error| self.entry_error(key, index, error.to_string()))
         };
         entries.iter().enumerate().map(read).collect()
+    }
+
+    fn entry_error(&self, key: &str, index: usize, problem: String) -> ConfigError {
+        let key = format!("{key}, number {}", index + 1);
+        ConfigError::Value { layer: self.layer.to_owned(), key, problem }
+    }
+
+    fn pronunciations(&self, key: &str) -> Result<Vec<OwnPronunciation>, ConfigError> {
+        let entries: Vec<OwnPronunciation> = self.entries(key, "a list of pronunciations")?;
+        if entries.len() > ranges::PRONUNCIATIONS {
+            let problem = format!("{} entries; {} are possible", entries.len(), ranges::PRONUNCIATIONS);
+            return Err(ConfigError::Value { layer: self.layer.to_owned(), key: key.to_owned(), problem });
+        }
+        let fits = |text: &str| (1..=ranges::PRONUNCIATION_CHARS).contains(&text.trim().chars().count());
+        match entries
+            .iter()
+            .position(|entry| !fits(&entry.text) || entry.say.chars().count() > ranges::PRONUNCIATION_CHARS)
+        {
+            None => Ok(entries),
+            Some(index) => {
+                let most = ranges::PRONUNCIATION_CHARS;
+                Err(self.entry_error(
+                    key,
+                    index,
+                    format!("`text` must have 1 to {most} characters, `say` at most {most}"),
+                ))
+            }
+        }
     }
 
     fn flag(&self, key: &str) -> Result<bool, ConfigError> {
@@ -373,6 +445,15 @@ impl Reader<'_> {
 
     fn size(&self, key: &str, range: RangeInclusive<usize>) -> Result<usize, ConfigError> {
         Ok(self.integer(key, *range.start() as i64..=*range.end() as i64)? as usize)
+    }
+
+    fn whole(&self, key: &str, range: RangeInclusive<u32>) -> Result<u32, ConfigError> {
+        Ok(self.integer(key, i64::from(*range.start())..=i64::from(*range.end()))? as u32)
+    }
+
+    fn format(&self, key: &str) -> Result<Format, ConfigError> {
+        let wrong = |_unknown| self.error(key, &Format::names(), self.value(key));
+        self.text(key)?.parse().map_err(wrong)
     }
 
     fn number(&self, key: &str, range: RangeInclusive<f64>) -> Result<f64, ConfigError> {

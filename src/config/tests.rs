@@ -1,4 +1,5 @@
 use serde_json::json;
+use waveform::encode::Format;
 
 use super::*;
 
@@ -19,7 +20,9 @@ fn the_compiled_in_file_is_valid_and_holds_the_documented_defaults() {
     assert_eq!(settings.job_queue.max_retries, 0);
     assert_eq!(settings.job_queue.job_ttl.as_secs(), 24 * 3600);
     assert_eq!(settings.job_queue.cleanup_interval.as_secs(), 3600);
-    assert_eq!(settings.audio_output, AudioOutput { format: Format::Wav, sample_rate: 24_000 });
+    let output = AudioOutput { format: Format::Wav, sample_rate: 24_000, bitrate_kbps: None };
+    assert_eq!(settings.audio_output, output);
+    assert_eq!(settings.audio_processing.max_silence_ms, None);
 }
 
 #[test]
@@ -121,7 +124,10 @@ fn wrong_types_and_ranges_name_the_key_and_what_is_allowed() {
         ("server:\n  port: 65536\n", "server.port: expected a whole number from 0 to 65535, found 65536"),
         ("server: 3\n", "server.host: expected text, found null"),
         ("text:\n  normalize: maybe\n", "text.normalize: expected true or false, found \"maybe\""),
-        ("audio_output:\n  format: mp3\n", "audio_output.format: expected wav or flac, found \"mp3\""),
+        (
+            "audio_output:\n  format: ogg\n",
+            "audio_output.format: expected wav, flac, mp3, opus, aac, m4a or pcm, found \"ogg\"",
+        ),
         (
             "generation_defaults:\n  speed_factor: 9\n",
             "generation_defaults.speed_factor: expected a number from 0.25 to 4, found 9",

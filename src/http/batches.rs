@@ -233,15 +233,12 @@ pub(super) async fn result(
     match asked.get("as").map(String::as_str) {
         None | Some("zip") => Ok(archive(&context, &jobs, &name)),
         Some("joined") => {
-            let (format, extension, media_type) = match asked.get("format").map(String::as_str) {
-                None | Some("wav") => (Format::Wav, "wav", "audio/wav"),
-                Some("flac") => (Format::Flac, "flac", "audio/flac"),
-                Some(other) => {
-                    return Err(DraftError::field("format", "wav or flac", format!("{other:?}")).into());
-                }
-            };
-            let file_name = format!("{name}.{extension}");
-            let file = joined(&context, &jobs, format).await?;
+            let format = asked.get("format").map_or(Ok(Format::Wav), |name| name.parse())?;
+            let sample_rate = jobs.first().map_or(24_000, |job| job.request.sample_rate);
+            let sample_rate = format.sample_rate_for(sample_rate);
+            let file_name = format!("{name}.{format}");
+            let media_type = format.media_type(sample_rate);
+            let file = joined(&context, &jobs, format, sample_rate).await?;
             let size = file.metadata().await.map_err(ApiError::File)?.len();
             let entity_tag = format!("\"{id}-{}\"", batch.counts.completed);
             let download = Download { file, size, media_type, entity_tag, file_name };
@@ -252,11 +249,15 @@ pub(super) async fn result(
 }
 
 /// One file, made aside and removed from its folder at once: it is gone with the answer.
-async fn joined(context: &Context, jobs: &[Job], format: Format) -> Result<tokio::fs::File, ApiError> {
+async fn joined(
+    context: &Context,
+    jobs: &[Job],
+    format: Format,
+    sample_rate: u32,
+) -> Result<tokio::fs::File, ApiError> {
     // Decoding takes a processor.
     let _permit = Arc::clone(&context.uploading).acquire_owned().await.map_err(|_closed| ApiError::Bug)?;
     let files: Vec<PathBuf> = jobs.iter().filter_map(|job| context.jobs.result_path(job)).collect();
-    let sample_rate = jobs.first().map_or(24_000, |job| job.request.sample_rate);
     let scratch = context.jobs.scratch().map_err(|error| ApiError::File(std::io::Error::other(error)))?;
     let made = spawn_blocking(move || {
         let out = scratch.file.try_clone().map_err(ApiError::File)?;

@@ -22,7 +22,7 @@ use crate::speech::request::{self, Draft, DraftError};
 use crate::speech::{AudioFormat, SpeechRequest};
 
 /// ElevenLabs' own.
-const DEFAULT_OUTPUT: &str = "wav_44100";
+const DEFAULT_OUTPUT: &str = "mp3_44100_128";
 /// Hz.
 const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 

@@ -24,7 +24,7 @@ pub(super) struct Download<F> {
     pub(super) file: F,
     /// Bytes.
     pub(super) size: u64,
-    pub(super) media_type: &'static str,
+    pub(super) media_type: String,
     /// With its quotes.
     pub(super) entity_tag: String,
     /// Suggested to whoever saves it; file-name-safe ASCII.
@@ -67,7 +67,7 @@ impl<F: AsyncRead + AsyncSeek + Send + Unpin + 'static> Download<F> {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         insert(&mut headers, header::ETAG, self.entity_tag.clone());
         if let Some(length) = length {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+            insert(&mut headers, header::CONTENT_TYPE, self.media_type.clone());
             headers.insert(header::CONTENT_LENGTH, length.into());
             insert(
                 &mut headers,

@@ -9,6 +9,7 @@ mod batches;
 mod caller;
 mod dialect;
 mod elevenlabs;
+mod captions;
 mod error;
 mod events;
 mod extract;
@@ -151,6 +152,7 @@ pub fn router(context: Context) -> Router {
         .route("/tts/{id}/status", get(tts::status))
         .route("/tts/{id}/result", get(tts::result))
         .route("/tts/{id}/events", get(events::events))
+        .route("/tts/{id}/captions", get(captions::captions))
         .route("/api/model-info", get(system::model_info))
         .route("/api/models/{name}/load", post(loading::load))
         .route("/api/models/{name}/unload", post(loading::unload))

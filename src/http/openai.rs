@@ -21,7 +21,7 @@ use super::voices::file_name;
 use crate::speech::request::{self, Draft, DraftError};
 
 /// OpenAI's own.
-const DEFAULT_FORMAT: &str = "wav";
+const DEFAULT_FORMAT: &str = "mp3";
 
 pub(super) async fn speech(
     State(context): State<Context>,

@@ -20,9 +20,9 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Id;
 use super::speak::{Hold, JOB_ID, SEED, load_failure};
-use super::tts::{download, find, media_type, timestamp};
+use super::tts::{download, find, timestamp};
 use crate::jobs::{Client, Job, Listening, NewJob, Priority};
-use crate::speech::stream::{Place, can_stream};
+use crate::speech::stream::Place;
 use crate::speech::{AudioFormat, SpeechRequest};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -86,7 +86,7 @@ pub(super) fn permit(context: &Context) -> Result<OwnedSemaphorePermit, ApiError
 }
 
 pub(super) fn streamable(format: AudioFormat) -> Result<(), ApiError> {
-    if can_stream(format) { Ok(()) } else { Err(ApiError::NoStream(format)) }
+    if format.can_stream() { Ok(()) } else { Err(ApiError::NoStream(format)) }
 }
 
 /// What a client is sent.
@@ -137,7 +137,9 @@ impl Sound {
     ) -> Result<Response, ApiError> {
         let first = self.first(context, job, accepted).await?;
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(job.request.format)));
+        if let Ok(media_type) = HeaderValue::try_from(job.request.format.media_type(job.request.sample_rate)) {
+            headers.insert(header::CONTENT_TYPE, media_type);
+        }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
         let waited = context.jobs.get(job.id).await?.and_then(|job| Some(job.started_at? - job.created_at));

@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 use super::Context;
 use super::error::ApiError;
 use super::extract::Fields;
+use crate::speech::AudioFormat;
 use crate::speech::chatterbox::language_name;
 use crate::speech::chunk::Boundary;
 use crate::speech::engine::{ModelState, ModelStatus};
 use crate::speech::model::ModelInfo;
 use crate::speech::request::{self, Draft, default_voice};
-use crate::speech::{self, AudioFormat};
+use crate::speech::stitch::Pauses;
+use crate::speech::{self};
 
 /// Upstream's keys for the default model, then ours, then every model. Always 200: a model that is not there is an answer
 /// too.
@@ -146,10 +148,15 @@ pub(super) async fn preview(State(context): State<Context>, fields: Fields) -> R
         normalize: fields.flag("normalize")?,
         split_text: fields.flag("split_text")?,
         chunk_size: fields.whole("chunk_size")?,
+        voice: fields.text("predefined_voice_id")?,
+        language: fields.text("language")?,
+        sentence_pause_ms: fields.whole("sentence_pause_ms")?,
+        paragraph_pause_ms: fields.whole("paragraph_pause_ms")?,
         ..Draft::default()
     };
     let model = request::model(draft.model.as_deref(), context.catalog())?;
     let request = draft.check(&context.settings, context.catalog())?;
+    let pauses = Pauses::of(&request.processing);
     let planned = tokio::task::spawn_blocking(move || speech::plan(&request, &model));
     let chunks = planned.await.map_err(|_panicked| ApiError::Bug)?;
     let normalized = chunks.iter().map(|chunk| chunk.text.as_str()).collect::<Vec<_>>().join(" ");
@@ -158,9 +165,16 @@ pub(super) async fn preview(State(context): State<Context>, fields: Fields) -> R
             Boundary::Clause => "clause",
             Boundary::Sentence => "sentence",
             Boundary::Paragraph => "paragraph",
+            Boundary::Pause(_) => "pause",
             Boundary::End => "end",
         };
-        json!({ "text": chunk.text, "characters": chunk.text.chars().count(), "pause": pause })
+        let pause_ms = pauses.after(chunk.pause).as_millis() as u64;
+        json!({
+            "text": chunk.text,
+            "characters": chunk.text.chars().count(),
+            "pause": pause,
+            "pause_ms": pause_ms,
+        })
     };
     let chunks: Vec<Value> = chunks.iter().map(chunk).collect();
     Ok(Json(json!({ "normalized": normalized, "total_chunks": chunks.len(), "chunks": chunks })))

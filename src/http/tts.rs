@@ -146,24 +146,13 @@ pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result
         std::io::ErrorKind::NotFound => ApiError::AudioGone(id),
         _ => ApiError::File(error),
     })?;
-    let extension = match output.format {
-        AudioFormat::Wav => "wav",
-        AudioFormat::Flac => "flac",
-    };
     Ok(Download {
         file,
         size: output.bytes,
-        media_type: media_type(output.format),
+        media_type: output.format.media_type(job.request.sample_rate),
         entity_tag: format!("\"{id}\""),
-        file_name: format!("{name}.{extension}"),
+        file_name: format!("{name}.{}", output.format),
     })
-}
-
-pub(super) fn media_type(format: AudioFormat) -> &'static str {
-    match format {
-        AudioFormat::Wav => "audio/wav",
-        AudioFormat::Flac => "audio/flac",
-    }
 }
 
 /// The sentence for a queued job whose model is being loaded.
@@ -228,6 +217,14 @@ pub(super) fn draft(fields: &Fields) -> Result<Draft, DraftError> {
         speed: fields.number("speed_factor")?,
         language: fields.text("language")?,
         format: fields.text("output_format")?,
+        sample_rate: fields.whole("sample_rate")?,
+        bitrate_kbps: fields.whole("bitrate_kbps")?,
+        trim_silence: fields.flag("trim_silence")?,
+        max_silence_ms: fields.whole("max_silence_ms")?,
+        sentence_pause_ms: fields.whole("sentence_pause_ms")?,
+        paragraph_pause_ms: fields.whole("paragraph_pause_ms")?,
+        loudness_lufs: fields.number("loudness_lufs")?,
+        retakes: fields.whole("retakes")?,
     })
 }
 

@@ -214,7 +214,7 @@ pub(super) async fn audio(
     let download = Download {
         size: bytes.len() as u64,
         file: Cursor::new(bytes),
-        media_type: media_type(&clip.file_name),
+        media_type: media_type(&clip.file_name).to_owned(),
         entity_tag: format!("\"{}\"", clip.hash),
         file_name: format!("{stem}.{extension}"),
     };

@@ -26,6 +26,7 @@ use crate::files::FileError;
 use crate::speech::SpeechRequest;
 use crate::speech::stream::Ending;
 pub use batches::{AcceptedBatch, Batch, NewBatch};
+use crate::speech::timeline::Timeline;
 use cleanup::{Cleaner, CleanupError};
 use events::Hub;
 pub use events::{Event, EventKind, Follower, Following, Tail};
@@ -334,6 +335,12 @@ impl Jobs {
     /// The file of a completed job. It may be gone by the time it is opened, when its time to live ran out.
     pub fn result_path(&self, job: &Job) -> Option<PathBuf> {
         job.output.as_ref().map(|output| self.shared.outputs.result_path(&output.file_name))
+    }
+
+    /// When what is heard in the result of a completed job; `None` where an older program made it.
+    pub async fn timeline(&self, id: JobId) -> Option<Timeline> {
+        let outputs = self.shared.outputs.clone();
+        tokio::task::spawn_blocking(move || outputs.timeline(id)).await.ok().flatten()
     }
 
     /// Closes the database after the last write; later calls fail.

@@ -13,8 +13,12 @@ use sha2::{Digest, Sha256};
 use waveform::wav;
 
 use super::{JobId, with_causes};
-use crate::files::{FileError, PART, entries, remove_file, remove_folder, sync_folder, write_aside};
+use crate::files::{
+    FileError, PART, entries, remove_file, remove_folder, sync_folder, write_aside, write_bytes,
+};
 use crate::speech::AudioFormat;
+use crate::speech::takes::Report;
+use crate::speech::timeline::Timeline;
 
 /// A file or folder named after a job, as the clean-up finds it.
 #[derive(Debug)]
@@ -75,11 +79,7 @@ impl Outputs {
     }
 
     pub(super) fn result_name(id: JobId, format: AudioFormat) -> String {
-        let extension = match format {
-            AudioFormat::Wav => "wav",
-            AudioFormat::Flac => "flac",
-        };
-        format!("{id}.{extension}")
+        format!("{id}.{format}")
     }
 
     /// Puts a finished result in place and returns its size in bytes beside what `write` returned. `write` gets a file
@@ -121,18 +121,35 @@ impl Outputs {
         sample_rate: u32,
         samples: &[f32],
     ) -> Result<String, FileError> {
-        let folder = self.chunk_folder(id);
-        match fs::create_dir(&folder) {
-            Ok(()) => sync_folder(&self.chunks)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(FileError::new("create", &folder, error)),
-        }
+        let folder = self.make_chunk_folder(id)?;
         let name = format!("{position}.wav");
         let write = |mut file: File| {
             wav::write_f32(&mut file, samples, sample_rate)
                 .map_err(|error| FileError::new("write", &folder.join(&name), io::Error::other(error)))
         };
         write_aside(&folder, &name, write).map(|(_bytes, ())| digest(samples))
+    }
+
+    /// Keeps how a chunk was spoken beside it.
+    pub(super) fn write_report(&self, id: JobId, position: u32, report: &Report) -> Result<(), FileError> {
+        let folder = self.make_chunk_folder(id)?;
+        write_json(&folder, &format!("{position}.json"), report)
+    }
+
+    /// How a chunk was spoken; nothing for one of an older program.
+    pub(super) fn report(&self, id: JobId, position: u32) -> Option<Report> {
+        let text = fs::read(self.chunk_folder(id).join(format!("{position}.json"))).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Keeps when what is heard beside the result.
+    pub(super) fn write_timeline(&self, id: JobId, timeline: &Timeline) -> Result<(), FileError> {
+        write_json(&self.results, &timeline_name(id), timeline)
+    }
+
+    /// `None` where there is none: the job has not ended, or an older program spoke it.
+    pub(super) fn timeline(&self, id: JobId) -> Option<Timeline> {
+        serde_json::from_slice(&fs::read(self.results.join(timeline_name(id))).ok()?).ok()
     }
 
     /// Whether the chunk's file is there with exactly these samples: this many, with this digest. Chunks of older programs
@@ -153,9 +170,10 @@ impl Outputs {
 
     /// Removes everything a job has on disk.
     pub(super) fn remove(&self, id: JobId) -> Result<(), FileError> {
-        for format in [AudioFormat::Wav, AudioFormat::Flac] {
+        for format in AudioFormat::ALL {
             remove_file(&self.result_path(&Self::result_name(id, format)))?;
         }
+        remove_file(&self.results.join(timeline_name(id)))?;
         self.remove_chunks(id)
     }
 
@@ -199,6 +217,26 @@ impl Outputs {
     fn chunk_folder(&self, id: JobId) -> PathBuf {
         self.chunks.join(id.to_string())
     }
+
+    fn make_chunk_folder(&self, id: JobId) -> Result<PathBuf, FileError> {
+        let folder = self.chunk_folder(id);
+        match fs::create_dir(&folder) {
+            Ok(()) => sync_folder(&self.chunks)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(FileError::new("create", &folder, error)),
+        }
+        Ok(folder)
+    }
+}
+
+fn timeline_name(id: JobId) -> String {
+    format!("{id}.json")
+}
+
+fn write_json(folder: &Path, name: &str, value: &impl serde::Serialize) -> Result<(), FileError> {
+    let text = serde_json::to_vec(value);
+    let text = text.map_err(|error| FileError::new("write", &folder.join(name), error.into()))?;
+    write_bytes(folder, name, &text)
 }
 
 /// SHA-256 of the samples' bytes, in hexadecimal.
@@ -265,6 +303,21 @@ mod tests {
         assert_eq!(outputs.remove_parts().unwrap(), 2);
         assert_eq!(names(&outputs.results), ["a.wav"]);
         assert_eq!(names(&outputs.chunk_folder(id)), ["0.wav"]);
+    }
+
+    #[test]
+    fn what_is_told_of_a_job_reads_back_and_goes_with_it() {
+        let (_folder, outputs) = outputs();
+        let id = JobId::new();
+        let report = Report { seed: 9, takes: 2, faults: Vec::new() };
+        outputs.write_report(id, 1, &report).unwrap();
+        outputs.write_timeline(id, &Timeline::default()).unwrap();
+        assert_eq!((outputs.report(id, 1), outputs.report(id, 0)), (Some(report), None));
+        assert_eq!(outputs.timeline(id), Some(Timeline::default()));
+        assert!(outputs.found().unwrap().iter().all(|found| found.id == Some(id)));
+        outputs.remove(id).unwrap();
+        assert_eq!((outputs.report(id, 1), outputs.timeline(id)), (None, None));
+        assert!(outputs.found().unwrap().is_empty());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::speech::engine::{Engine, Lease, LeaseError, OnBlock, OnProgress};
 use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
 use crate::speech::stream::{Ending, Live};
+use crate::speech::takes::Takes;
 use crate::speech::{self, Cancel, SpeechRequest};
 
 /// How long an idle worker trusts its wake-up: another process may have queued a job, and a retry may be due.
@@ -476,7 +477,7 @@ impl Speaking {
         // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
         let voice = voice_id(&request.voice, info)
             .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
-        let order = ChunkRequest {
+        let mut order = ChunkRequest {
             text: chunk.text.clone(),
             voice: voice.to_owned(),
             language: request.language.clone(),
@@ -490,16 +491,34 @@ impl Speaking {
         let listener: OnBlock = Arc::new(move |block| live.hear(block));
         // Whole is a little less work, and a little better: see docs/PERFORMANCE.md.
         let listener = (self.shared.streams.listeners(self.claim.id) > 0).then_some(listener);
-        let speaking = self.lease.speak_to(listener, order, self.cancel.clone(), on_progress);
-        let samples = match self.give_up.run_until_cancelled(speaking).await {
-            Some(spoken) => spoken.map_err(Stopped::Model)?,
-            None => return Err(Stopped::Model(ModelError::Cancelled)),
-        };
+        // What was heard cannot be taken back.
+        let retakes = if listener.is_some() { 0 } else { request.retakes };
+        let mut takes = Takes::new(&order.text, info.sample_rate, order.seed, retakes);
+        loop {
+            order.seed = takes.seed();
+            let (heard, progress) = (listener.clone(), Arc::clone(&on_progress));
+            let speaking = self.lease.speak_to(heard, order.clone(), self.cancel.clone(), progress);
+            let samples = match self.give_up.run_until_cancelled(speaking).await {
+                Some(spoken) => spoken.map_err(Stopped::Model)?,
+                None => return Err(Stopped::Model(ModelError::Cancelled)),
+            };
+            if takes.add(samples) {
+                break;
+            }
+        }
+        let (samples, report) = takes.finish();
+        if report.takes > 1 || !report.faults.is_empty() {
+            tracing::warn!(job = %self.claim.id, chunk = position, ?report, "a chunk came out wrong");
+        }
         let took_ms = millis(begun.elapsed());
         let count = samples.len() as u64;
         let (outputs, id, sample_rate) = (self.shared.outputs.clone(), self.claim.id, info.sample_rate);
-        let digest =
-            spawn_blocking(move || outputs.write_chunk(id, position, sample_rate, &samples)).await??;
+        let digest = spawn_blocking(move || {
+            // First the report: the samples make the chunk exist.
+            outputs.write_report(id, position, &report)?;
+            outputs.write_chunk(id, position, sample_rate, &samples)
+        })
+        .await??;
         let checkpoint = Checkpoint {
             position,
             text: chunk.text.clone(),
@@ -531,13 +550,17 @@ impl Speaking {
                 .zip(chunks)
                 .map(|(position, chunk)| SpokenChunk {
                     path: outputs.chunk_path(id, position),
+                    text: chunk.text,
                     pause: chunk.pause,
+                    report: outputs.report(id, position),
                 })
                 .collect();
             let file_name = Outputs::result_name(id, request.format);
-            let (bytes, duration_ms) = outputs.publish::<_, Stopped>(&file_name, |file| {
+            let (bytes, assembled) = outputs.publish::<_, Stopped>(&file_name, |file| {
                 Ok(assemble(&spoken, sample_rate, &request, &cancel, file)?)
             })?;
+            outputs.write_timeline(id, &assembled.timeline)?;
+            let duration_ms = assembled.duration_ms;
             Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
         });
         let output = output.await??;

@@ -4,19 +4,31 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use waveform::encode::{Encoder, Format};
+use waveform::encode::{EncodeError, Encoding, FileEncoder, Tags};
 use waveform::wav::{self, WavError};
 
 use super::chunk::Boundary;
-use super::stitch::{StitchError, Stitching, stitch};
-use super::{AudioFormat, Cancel, SpeechRequest};
+use super::stitch::{Measured, StitchError, Stitching, stitch};
+use super::takes::Report;
+use super::timeline::{Span, SpokenText, Timeline};
+use super::{Cancel, SpeechRequest};
 
 /// A finished chunk on disk and what follows it.
 #[derive(Clone, Debug)]
 pub struct SpokenChunk {
     /// 32-bit float wav, mono, at the model's rate.
     pub path: PathBuf,
+    pub text: String,
     pub pause: Boundary,
+    /// How it was spoken, where that is known.
+    pub report: Option<Report>,
+}
+
+/// A finished file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assembled {
+    pub duration_ms: u64,
+    pub timeline: Timeline,
 }
 
 /// Why there is no file.
@@ -37,12 +49,7 @@ pub enum ChunkError {
     Wav(#[from] WavError),
 }
 
-/// How a request wants its chunks joined.
-pub(super) fn stitching(request: &SpeechRequest, model_rate: u32) -> Stitching {
-    Stitching { speed: request.speed, ..Stitching::new(model_rate, request.sample_rate) }
-}
-
-/// Joins `chunks` into `out` as the request wants it and returns the milliseconds of audio. Blocks; asks `cancel` between
+/// Joins `chunks` into `out` as the request wants it. Blocks; asks `cancel` between
 /// chunks. On an error `out` holds nothing of use.
 pub fn assemble(
     chunks: &[SpokenChunk],
@@ -50,23 +57,100 @@ pub fn assemble(
     request: &SpeechRequest,
     cancel: &Cancel,
     out: File,
-) -> Result<u64, AssembleError> {
-    let format = match request.format {
-        AudioFormat::Wav => Format::Wav,
-        AudioFormat::Flac => Format::Flac,
-    };
-    let mut encoder = Encoder::new(out, format, request.sample_rate).map_err(StitchError::Encode)?;
-    let stitching = stitching(request, model_rate);
-    let read = chunks.iter().map(|chunk| {
-        if cancel.is_cancelled() {
-            return Err(ChunkError::Cancelled);
+) -> Result<Assembled, AssembleError> {
+    let mut encoder = FileEncoder::new(out, &encoding(request)).map_err(StitchError::Encode)?;
+    let stitching = Stitching::of(request, model_rate);
+    let join = |take: &mut dyn FnMut(&[f32]) -> Result<(), EncodeError>| {
+        let read = chunks.iter().map(|chunk| {
+            if cancel.is_cancelled() {
+                return Err(ChunkError::Cancelled);
+            }
+            Ok((wav::read(&chunk.path)?.samples, chunk.pause))
+        });
+        match stitch(read, &stitching, take) {
+            Err(StitchError::Chunk(ChunkError::Cancelled)) => Err(AssembleError::Cancelled),
+            stitched => Ok(stitched?),
         }
-        Ok((wav::read(&chunk.path)?.samples, chunk.pause))
-    });
-    let samples = match stitch(read, &mut encoder, &stitching) {
-        Err(StitchError::Chunk(ChunkError::Cancelled)) => return Err(AssembleError::Cancelled),
-        stitched => stitched?,
     };
+    let mut gain = 1.0;
+    if let Some(target) = request.processing.loudness_lufs {
+        // Joined twice, since how loud the whole is shows at its end.
+        let mut measured = Measured::new(request.sample_rate);
+        join(&mut |samples| {
+            measured.add(samples);
+            Ok(())
+        })?;
+        gain = measured.gain(target, request.processing.true_peak_db);
+    }
+    let mut scaled = Vec::new();
+    let joined = join(&mut |samples| {
+        if gain == 1.0 {
+            return encoder.write(samples);
+        }
+        scaled.clear();
+        scaled.extend(samples.iter().map(|sample| sample * gain));
+        encoder.write(&scaled)
+    })?;
     encoder.finish().map_err(StitchError::Encode)?;
-    Ok(samples * 1000 / u64::from(request.sample_rate.max(1)))
+    let rate = request.sample_rate;
+    let spoken =
+        |(chunk, span): (&SpokenChunk, &Span)| SpokenText::new(&chunk.text, span, rate, chunk.report.clone());
+    let timeline = Timeline { chunks: chunks.iter().zip(&joined.spans).map(spoken).collect() };
+    Ok(Assembled { duration_ms: joined.length * 1000 / u64::from(rate.max(1)), timeline })
+}
+
+/// How the result of a request is written, and what players will say of it.
+pub fn encoding(request: &SpeechRequest) -> Encoding {
+    let model = request.model.iter().map(|model| ("model".to_owned(), model.clone()));
+    let seed = ("seed".to_owned(), request.seed.to_string());
+    Encoding {
+        format: request.format,
+        sample_rate: request.sample_rate,
+        bit_rate_kbps: request.bitrate_kbps,
+        tags: Tags {
+            title: title(&request.text),
+            artist: request.voice.clone(),
+            software: concat!("declaim ", env!("CARGO_PKG_VERSION")).to_owned(),
+            details: model.chain([seed]).collect(),
+        },
+    }
+}
+
+/// Characters of a title.
+const TITLE: usize = 60;
+
+/// The beginning of the text in one line, cut between words where it can be.
+fn title(text: &str) -> String {
+    let mut title = String::new();
+    // No control character gets into a tag.
+    let words = text.split(|character: char| character.is_whitespace() || character.is_control());
+    for word in words.filter(|word| !word.is_empty()) {
+        let space = usize::from(!title.is_empty());
+        if title.chars().count() + space + word.chars().count() > TITLE {
+            if title.is_empty() {
+                title.extend(word.chars().take(TITLE));
+            }
+            title.push('…');
+            break;
+        }
+        if space == 1 {
+            title.push(' ');
+        }
+        title.push_str(word);
+    }
+    title
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_the_first_words_in_one_line() {
+        assert_eq!(title("  Hello,\n\tworld.\u{0} "), "Hello, world.");
+        let long = title(&"many words ".repeat(20));
+        assert!(long.ends_with("words…") || long.ends_with("many…"), "{long}");
+        assert!(long.chars().count() <= TITLE + 1);
+        assert_eq!(title(&"x".repeat(100)).chars().count(), TITLE + 1);
+    }
 }

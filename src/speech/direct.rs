@@ -8,10 +8,11 @@ use std::path::Path;
 
 use waveform::wav::{self, WavError};
 
-use super::assemble::{AssembleError, SpokenChunk, assemble};
+use super::assemble::{AssembleError, Assembled, SpokenChunk, assemble};
 use super::chunk::Chunk;
 use super::model::{ChunkRequest, ModelError, ModelInfo, SpeechModel};
 use super::request::voice_id;
+use super::takes::Takes;
 use super::{Cancel, SpeechRequest, plan};
 
 /// How far the speech is.
@@ -46,7 +47,7 @@ impl From<AssembleError> for SpeakError {
     }
 }
 
-/// Speaks `request` with `model`, which `info` describes, into `out` and returns the milliseconds of audio. `scratch` is an
+/// Speaks `request` with `model`, which `info` describes, into `out`. `scratch` is an
 /// empty folder for the chunks, so that memory stays that of one chunk.
 ///
 /// # Errors
@@ -59,7 +60,7 @@ pub fn speak(
     out: File,
     cancel: &Cancel,
     progress: &mut dyn FnMut(Progress),
-) -> Result<u64, SpeakError> {
+) -> Result<Assembled, SpeakError> {
     let voice = voice_id(&request.voice, info)?.to_owned();
     let chunks = plan(request, info);
     if chunks.is_empty() {
@@ -72,20 +73,31 @@ pub fn speak(
     let mut spoken = Vec::with_capacity(total_chunks);
     for (position, chunk) in chunks.into_iter().enumerate() {
         let length = characters(&chunk) / all.max(1.0);
-        let order = ChunkRequest {
+        let mut order = ChunkRequest {
             text: chunk.text,
             voice: voice.clone(),
             language: request.language.clone(),
             sampling: request.sampling,
             seed: request.seed.wrapping_add(position as u64),
         };
-        let samples = model.speak(&order, cancel, &mut |share| {
-            progress(Progress { share: before + share * length, chunk: position + 1, total_chunks });
-        })?;
+        let mut takes = Takes::new(&order.text, info.sample_rate, order.seed, request.retakes);
+        let mut most = 0.0_f32;
+        loop {
+            order.seed = takes.seed();
+            let samples = model.speak(&order, cancel, &mut |share| {
+                // Another take begins anew; what was shown stays.
+                most = most.max(share);
+                progress(Progress { share: before + most * length, chunk: position + 1, total_chunks });
+            })?;
+            if takes.add(samples) {
+                break;
+            }
+        }
+        let (samples, report) = takes.finish();
         let path = scratch.join(format!("{position}.wav"));
         let mut file = File::create(&path).map_err(WavError::Open)?;
         wav::write_f32(&mut file, &samples, info.sample_rate)?;
-        spoken.push(SpokenChunk { path, pause: chunk.pause });
+        spoken.push(SpokenChunk { path, text: order.text, pause: chunk.pause, report: Some(report) });
         before += length;
     }
     Ok(assemble(&spoken, info.sample_rate, request, cancel, out)?)
@@ -100,7 +112,7 @@ mod tests {
     use crate::speech::tone::{self, ToneSettings};
     use crate::voices::testing::library;
 
-    fn speak_text(text: &str, cancel: &Cancel) -> (Result<u64, SpeakError>, Vec<Progress>) {
+    fn speak_text(text: &str, cancel: &Cancel) -> (Result<Assembled, SpeakError>, Vec<Progress>) {
         let (_folder, library) = library();
         let offers = tone::offers(ToneSettings::default(), &library);
         let catalog = Catalog::new("tone", library, offers);
@@ -121,7 +133,11 @@ mod tests {
     fn progress_rises_to_one_through_all_chunks() {
         let text = "This is one sentence of the text that is spoken. ".repeat(8);
         let (spoken, heard) = speak_text(&text, &Cancel::default());
-        assert!(spoken.unwrap() > 1000);
+        let spoken = spoken.unwrap();
+        let chunks = &spoken.timeline.chunks;
+        assert!(spoken.duration_ms > 1000 && chunks.last().unwrap().end_ms == spoken.duration_ms);
+        assert!(chunks.iter().all(|chunk| chunk.report.as_ref().is_some_and(|report| report.takes == 1)));
+        assert!(chunks.windows(2).all(|pair| pair[1].start_ms == pair[0].end_ms + 200), "{chunks:?}");
         assert!(heard.is_sorted_by(|a, b| a.share <= b.share && a.chunk <= b.chunk));
         let last = heard.last().unwrap();
         assert!(last.total_chunks > 1 && last.chunk == last.total_chunks);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use waveform::decode::{self, DecodeError, Limits};
-use waveform::encode::{Encoder, Format};
+use waveform::encode::{Encoding, FileEncoder, Format};
 
 use super::chunk::Boundary;
 use super::stitch::{StitchError, Stitching, stitch};
@@ -26,14 +26,14 @@ pub fn join(
     out: File,
 ) -> Result<(), StitchError<DecodeError>> {
     let limits = Limits { bytes: u64::MAX, duration: LONGEST, ..Limits::default() };
-    let mut encoder = Encoder::new(out, format, sample_rate)?;
+    let mut encoder = FileEncoder::new(out, &Encoding::new(format, sample_rate))?;
     let last = files.len().saturating_sub(1);
     let read = files.iter().enumerate().map(|(index, path)| {
         let pause = if index == last { Boundary::End } else { Boundary::Paragraph };
         Ok((decode::read(path, &limits)?.resampled(sample_rate).samples, pause))
     });
     let stitching = Stitching { trim: None, ..Stitching::new(sample_rate, sample_rate) };
-    stitch(read, &mut encoder, &stitching)?;
+    stitch(read, &stitching, &mut |samples| encoder.write(samples))?;
     encoder.finish()?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! The journey of a text: `request` checks it against the models that `catalog` describes, `normalize` reads numbers and
 //! symbols out, `chunk` cuts it into pieces a model can speak, `engine` (the models' own thread) speaks each piece, `stitch`
-//! joins them with pauses, `assemble` makes the file. Progress and cancellation are values handed in by the caller.
+//! joins them with pauses, `assemble` makes the file; `takes` judges each piece, `timeline` knows when it is heard. Progress and cancellation are values handed in by the caller.
 
 pub mod assemble;
 pub mod catalog;
@@ -13,15 +13,21 @@ pub mod engine;
 pub mod join;
 pub mod model;
 pub mod normalize;
+pub mod pauses;
 pub mod request;
 pub mod stitch;
 pub mod stream;
+pub mod takes;
+pub mod timeline;
 pub mod tone;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use normalize::Pronunciation;
 use serde::{Deserialize, Serialize};
+/// The container and codec of a result.
+pub use waveform::encode::Format as AudioFormat;
 
 /// One thing to say, already checked: a request that exists is valid. Stored with its job as JSON, so fields are only
 /// ever added, with a default.
@@ -47,8 +53,49 @@ pub struct SpeechRequest {
     /// BCP 47-like code; models of one language ignore it.
     pub language: Option<String>,
     pub format: AudioFormat,
-    /// Hz of the result.
+    /// Hz of the result; one that the format has.
     pub sample_rate: u32,
+    /// `None` is the format's own, and that of formats which have none.
+    #[serde(default)]
+    pub bitrate_kbps: Option<u32>,
+    #[serde(default)]
+    pub processing: Processing,
+    /// How often a chunk that came out wrong is spoken again.
+    #[serde(default)]
+    pub retakes: u32,
+    /// Those of the user's that the text needs, as they were when it was accepted.
+    #[serde(default)]
+    pub pronunciations: Vec<Pronunciation>,
+}
+
+/// What happens to the sound between the model and the file.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Processing {
+    /// Excess silence at the ends of chunks goes.
+    pub trim_silence: bool,
+    /// The longest silence inside of a chunk.
+    pub max_silence_ms: Option<u32>,
+    pub sentence_pause_ms: u32,
+    pub paragraph_pause_ms: u32,
+    /// Integrated loudness of the whole, LUFS.
+    pub loudness_lufs: Option<f32>,
+    /// dBTP that reaching this loudness may lead to.
+    pub true_peak_db: f32,
+}
+
+impl Default for Processing {
+    /// What rows without these fields were accepted under.
+    fn default() -> Self {
+        Self {
+            trim_silence: true,
+            max_silence_ms: None,
+            sentence_pause_ms: 200,
+            paragraph_pause_ms: 600,
+            loudness_lufs: None,
+            true_peak_db: -1.0,
+        }
+    }
 }
 
 /// What steers the model's choice of speech tokens. `None` means the model's own default.
@@ -61,19 +108,6 @@ pub struct Sampling {
     pub top_p: Option<f32>,
     pub min_p: Option<f32>,
     pub repetition_penalty: Option<f32>,
-}
-
-/// The container and codec of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AudioFormat {
-    Wav,
-    Flac,
-}
-
-impl AudioFormat {
-    /// Every one there is.
-    pub const ALL: [Self; 2] = [Self::Wav, Self::Flac];
 }
 
 /// Set once by whoever wants the work to stop, asked by the model at every token. Clones share the flag.
@@ -96,9 +130,78 @@ impl Cancel {
 pub fn plan(request: &SpeechRequest, info: &model::ModelInfo) -> Vec<chunk::Chunk> {
     let limits =
         chunk::Limits { target: request.chunk_size, cap: info.max_chunk_chars, split: request.split_text };
-    if request.normalize {
-        chunk::split(&normalize::normalize(&request.text), limits)
-    } else {
-        chunk::split(&request.text, limits)
+    let mut chunks: Vec<chunk::Chunk> = Vec::new();
+    for part in pauses::parts(&request.text) {
+        let said = normalize::pronounce(part.text, &request.pronunciations);
+        // The rules read English; in another language they would say numbers in the wrong one.
+        let normalize = request.normalize && info.language(request.language.as_deref()) == "en";
+        let said = if normalize { normalize::normalize(&said) } else { said };
+        chunks.extend(chunk::split(&said, limits));
+        if let (Some(last), Some(pause)) = (chunks.last_mut(), part.pause) {
+            last.pause = last.pause.then(pause);
+        }
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chunk::Boundary;
+    use super::*;
+
+    fn request(text: &str, language: &str) -> SpeechRequest {
+        SpeechRequest {
+            text: text.to_owned(),
+            model: None,
+            voice: "hum".to_owned(),
+            normalize: true,
+            split_text: true,
+            chunk_size: 120,
+            sampling: Sampling::default(),
+            seed: 7,
+            speed: 1.0,
+            language: Some(language.to_owned()),
+            format: AudioFormat::Wav,
+            sample_rate: 24_000,
+            bitrate_kbps: None,
+            processing: Processing::default(),
+            retakes: 0,
+            pronunciations: Vec::new(),
+        }
+    }
+
+    fn planned(request: &SpeechRequest, languages: &[&str]) -> Vec<(String, Boundary)> {
+        let languages = languages.iter().map(|&code| code.to_owned()).collect();
+        let info = model::ModelInfo { languages, ..tone::info() };
+        plan(request, &info).into_iter().map(|chunk| (chunk.text, chunk.pause)).collect()
+    }
+
+    #[test]
+    fn pauses_end_chunks_and_add_up_and_one_in_front_is_left_out() {
+        let text = "[pause:1s]One. [pause:300ms] [pause:200ms]Two.\n\nThree.[pause:1s]";
+        let expected = [("One.", Boundary::Pause(500)), ("Two.\n\nThree.", Boundary::Pause(1_000))];
+        assert_eq!(
+            planned(&request(text, "en"), &["en"]),
+            expected.map(|(text, pause)| (text.to_owned(), pause))
+        );
+        assert_eq!(planned(&request("[pause:1s]", "en"), &["en"]), []);
+    }
+
+    #[test]
+    fn only_english_is_read_out_by_the_english_rules() {
+        let said =
+            |language: &str, languages: &[&str]| planned(&request("5 km", language), languages)[0].0.clone();
+        assert_eq!(said("en", &["en", "de"]), "five kilometers");
+        assert_eq!(said("de", &["en", "de"]), "5 km");
+        assert_eq!(said("de", &["en"]), "five kilometers", "a model of one language speaks that");
+        assert_eq!(said("en", &["de"]), "5 km");
+    }
+
+    #[test]
+    fn pronunciations_go_before_the_rules() {
+        let entry =
+            normalize::Pronunciation { text: "km".to_owned(), say: "clicks".to_owned(), match_case: false };
+        let request = SpeechRequest { pronunciations: vec![entry], ..request("5 km", "en") };
+        assert_eq!(planned(&request, &["en"])[0].0, "five clicks");
     }
 }

@@ -80,6 +80,14 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
+    /// The code of the language that a request's `language` means: models of one speak that.
+    pub fn language<'a>(&'a self, wanted: Option<&'a str>) -> &'a str {
+        match self.languages.as_slice() {
+            [only] => only,
+            _ => wanted.unwrap_or("en"),
+        }
+    }
+
     /// Why this model cannot speak with the voice of `clip`; `None` when it can.
     pub fn why_not(&self, clip: &Clip) -> Option<String> {
         match self.cloning {

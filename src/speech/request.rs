@@ -3,13 +3,19 @@
 //! Every door (HTTP, the command line) fills a [`Draft`] and checks it here, so a field has one range, one default and
 //! one sentence that says what is wrong with it. What leaves this file is valid; nothing behind it checks again.
 
+mod sound;
+
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+pub use sound::format;
+use sound::{bit_rate, sample_rate};
+
 use super::catalog::{AUTO, Catalog, UnknownModel};
 use super::model::ModelInfo;
-use super::{AudioFormat, Sampling, SpeechRequest};
-use crate::config::{Format, Settings, ranges};
+use super::normalize::Pronunciation;
+use super::{Sampling, SpeechRequest, normalize, pauses};
+use crate::config::{OwnPronunciation, Settings, ranges};
 use crate::voices::{self, Clip, UnknownVoice};
 
 /// A request as it came in: `None` is "not said", which means the setting or the model's own default.
@@ -35,8 +41,20 @@ pub struct Draft {
     pub seed: Option<i64>,
     pub speed: Option<f64>,
     pub language: Option<String>,
-    /// `wav` or `flac`.
+    /// By name: `wav`, `flac`, `mp3` …
     pub format: Option<String>,
+    /// Hz; one that the format has.
+    pub sample_rate: Option<i64>,
+    pub bitrate_kbps: Option<i64>,
+    pub trim_silence: Option<bool>,
+    /// 0 leaves silences as they are.
+    pub max_silence_ms: Option<i64>,
+    pub sentence_pause_ms: Option<i64>,
+    pub paragraph_pause_ms: Option<i64>,
+    /// 0 leaves the loudness as it is.
+    pub loudness_lufs: Option<f64>,
+    /// 0 takes every chunk as it comes.
+    pub retakes: Option<i64>,
 }
 
 /// Why a draft is no request. Each message names the field, what is allowed and what was found.
@@ -126,15 +144,42 @@ impl Draft {
         if found > limit {
             return Err(DraftError::TextTooLong { field: "text", found, limit });
         }
+        pauses::check(&self.text).map_err(|found| {
+            let expected = format!(
+                "with pauses such as [pause:500ms] or [pause:2s], of {} s at most",
+                pauses::LONGEST.as_secs()
+            );
+            DraftError::field("text", expected, found)
+        })?;
         let defaults = &settings.generation_defaults;
         let seed = whole("seed", self.seed, -1..=ranges::MAX_SEED as i64)?;
         let model = &model(self.model.as_deref(), catalog)?;
+        let processing = self.processing(&settings.audio_processing)?;
         let language = self.language.or_else(|| defaults.language.clone());
+        let format = self.format.as_deref().map_or(Ok(settings.audio_output.format), format)?;
+        let sample_rate = sample_rate(self.sample_rate, format, settings.audio_output.sample_rate)?;
+        let voice = match &self.reference {
+            Some(reference) => wanted_clip(reference, model, catalog)?,
+            None => wanted_voice(self.voice.as_deref(), settings, model, catalog)?,
+        };
+        let spoken = model.language(language.as_deref());
+        let needed = |own: &&OwnPronunciation| {
+            own.language.as_deref().is_none_or(|code| code == spoken)
+                && own.voice.as_deref().is_none_or(|name| voice_id(name, model).is_ok_and(|id| id == voice))
+                && normalize::occurs(&self.text, &Pronunciation::from(*own))
+        };
         Ok(SpeechRequest {
-            voice: match &self.reference {
-                Some(reference) => wanted_clip(reference, model, catalog)?,
-                None => wanted_voice(self.voice.as_deref(), settings, model, catalog)?,
-            },
+            pronunciations: settings.pronunciations.iter().filter(needed).map(Into::into).collect(),
+            bitrate_kbps: bit_rate(
+                self.bitrate_kbps,
+                format,
+                sample_rate,
+                settings.audio_output.bitrate_kbps,
+            )?,
+            processing,
+            retakes: size("retakes", self.retakes, 0..=ranges::MAX_RETAKES as usize)?
+                .map_or(defaults.retakes, |retakes| retakes as u32),
+            voice,
             model: Some(model.name.clone()),
             normalize: self.normalize.unwrap_or(settings.text.normalize),
             split_text: self.split_text.unwrap_or(defaults.split_text),
@@ -158,13 +203,16 @@ impl Draft {
             },
             speed: number("speed_factor", self.speed, ranges::SPEEDS)?.unwrap_or(defaults.speed_factor),
             language: checked_language(language, model)?,
-            format: match self.format {
-                None => settings.audio_output.format.into(),
-                Some(name) => name.parse()?,
-            },
-            sample_rate: settings.audio_output.sample_rate,
+            format,
+            sample_rate,
             text: self.text,
         })
+    }
+}
+
+impl From<&OwnPronunciation> for Pronunciation {
+    fn from(own: &OwnPronunciation) -> Self {
+        Self { text: own.text.clone(), say: own.say.clone(), match_case: own.match_case }
     }
 }
 
@@ -305,30 +353,10 @@ fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
 
-impl From<Format> for AudioFormat {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Wav => Self::Wav,
-            Format::Flac => Self::Flac,
-        }
-    }
-}
-
-impl std::str::FromStr for AudioFormat {
-    type Err = DraftError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name.to_ascii_lowercase().as_str() {
-            "wav" => Ok(Self::Wav),
-            "flac" => Ok(Self::Flac),
-            _ => Err(DraftError::field("output_format", "wav or flac", quoted(name))),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::speech::AudioFormat;
     use crate::speech::catalog::Offer;
     use crate::speech::model::{ModelError, VoiceInfo, VoiceKind};
     use crate::speech::tone;
@@ -358,16 +386,16 @@ mod tests {
         Catalog::new(AUTO, library, models.into_iter().map(|info| Offer::new(info, unloadable)).collect())
     }
 
-    fn catalog() -> Catalog {
+    pub(super) fn catalog() -> Catalog {
         let (_folder, library) = library();
         catalog_of(vec![model()], library)
     }
 
-    fn draft() -> Draft {
+    pub(super) fn draft() -> Draft {
         Draft { text: "Hello.".to_owned(), ..Draft::default() }
     }
 
-    fn check(draft: Draft) -> Result<SpeechRequest, DraftError> {
+    pub(super) fn check(draft: Draft) -> Result<SpeechRequest, DraftError> {
         draft.check(&Settings::default(), &catalog())
     }
 
@@ -495,8 +523,8 @@ mod tests {
             (Draft { top_p: Some(0.0), ..draft() }, "top_p must be a number from 0.01 to 1"),
             (Draft { top_k: Some(0), ..draft() }, "top_k must be a whole number from 1"),
             (
-                Draft { format: Some("mp3".to_owned()), ..draft() },
-                "output_format must be wav or flac, found \"mp3\"",
+                Draft { format: Some("ogg".to_owned()), ..draft() },
+                "output_format must be wav, flac, mp3, opus, aac, m4a or pcm, found \"ogg\"",
             ),
             (
                 Draft { voice: Some("Emily".to_owned()), ..draft() },

@@ -7,7 +7,7 @@ use declaim::speech::catalog::{AUTO, Catalog, Offer};
 use declaim::speech::model::{
     ChunkRequest, Loaded, ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind,
 };
-use declaim::speech::{AudioFormat, Cancel, Sampling, SpeechRequest};
+use declaim::speech::{AudioFormat, Cancel, Processing, Sampling, SpeechRequest};
 use declaim::voices::{Library, Limits};
 
 /// Tokens of every chunk, whatever its text.
@@ -140,5 +140,9 @@ pub(crate) fn request(text: impl Into<String>) -> SpeechRequest {
         language: None,
         format: AudioFormat::Wav,
         sample_rate: SAMPLE_RATE,
+        bitrate_kbps: None,
+        processing: Processing::default(),
+        pronunciations: Vec::new(),
+        retakes: 0,
     }
 }

@@ -15,6 +15,7 @@ pub mod mel;
 pub mod quality;
 mod recording;
 pub mod resample;
+pub mod silence;
 pub mod stft;
 pub mod stretch;
 pub mod trim;

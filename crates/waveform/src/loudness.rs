@@ -6,6 +6,9 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
+use crate::levels::peak;
+use crate::resample::Resampler;
+
 /// Length of a block in seconds; one begins every quarter of it.
 const BLOCK: f64 = 0.4;
 const STEP: f64 = 0.25;
@@ -16,17 +19,19 @@ const RELATIVE_GATE: f64 = 10.0;
 
 /// Integrated loudness in LUFS; −∞ for silence and for less than 0.4 s.
 pub fn integrated(samples: &[f32], sample_rate: u32) -> f64 {
-    let power = block_power(samples, sample_rate);
-    let average_above = |gate: f64| {
-        let counted: Vec<f64> = power.iter().copied().filter(|&power| to_lufs(power) > gate).collect();
-        to_lufs(counted.iter().sum::<f64>() / counted.len().max(1) as f64)
-    };
-    average_above((average_above(ABSOLUTE_GATE) - RELATIVE_GATE).max(ABSOLUTE_GATE))
+    let mut meter = Meter::new(sample_rate);
+    meter.add(samples);
+    meter.integrated()
 }
 
 /// What to multiply the sound with to bring it to `target` LUFS; `None` where it has no loudness.
 pub fn gain_to(target: f64, samples: &[f32], sample_rate: u32) -> Option<f32> {
-    let gain = 10f64.powf((target - integrated(samples, sample_rate)) / 20.0) as f32;
+    gain_between(integrated(samples, sample_rate), target)
+}
+
+/// What brings a sound of `loudness` to `target`, both in LUFS; `None` for a sound without loudness.
+pub fn gain_between(loudness: f64, target: f64) -> Option<f32> {
+    let gain = 10f64.powf((target - loudness) / 20.0) as f32;
     (gain.is_finite() && gain > 0.0).then_some(gain)
 }
 
@@ -39,27 +44,108 @@ pub fn normalise(samples: &mut [f32], sample_rate: u32, target: f64) {
     }
 }
 
+/// Measures a sound that comes piece by piece; keeps eight bytes for each tenth of a second.
+#[derive(Debug)]
+pub struct Meter {
+    rate: f64,
+    shelf: Filter,
+    pass: Filter,
+    taken: u64,
+    /// Sums of squares of the weighted sound, one for each step.
+    energies: Vec<f64>,
+    /// Where the step that is being summed ends.
+    step_end: u64,
+    energy: f64,
+}
+
+impl Meter {
+    /// For a sound of this many Hz.
+    pub fn new(sample_rate: u32) -> Self {
+        let rate = f64::from(sample_rate);
+        let (shelf, pass) = (Filter::new(head_shelf(rate)), Filter::new(high_pass(rate)));
+        let step_end = step_at(1, rate);
+        Self { rate, shelf, pass, taken: 0, energies: Vec::new(), step_end, energy: 0.0 }
+    }
+
+    pub fn add(&mut self, samples: &[f32]) {
+        for &sample in samples {
+            // Between the filters the sound is rounded to f32: pyloudnorm writes back into the array that it was given.
+            let weighted = self.pass.step(self.shelf.step(sample));
+            self.energy += f64::from(weighted).powi(2);
+            self.taken += 1;
+            if self.taken == self.step_end {
+                self.energies.push(std::mem::take(&mut self.energy));
+                self.step_end = step_at(self.energies.len() as u64 + 1, self.rate);
+            }
+        }
+    }
+
+    /// Integrated loudness in LUFS of what was added; −∞ for silence and for less than 0.4 s.
+    pub fn integrated(&self) -> f64 {
+        let power = self.block_power();
+        let average_above = |gate: f64| {
+            let counted: Vec<f64> = power.iter().copied().filter(|&power| to_lufs(power) > gate).collect();
+            to_lufs(counted.iter().sum::<f64>() / counted.len().max(1) as f64)
+        };
+        average_above((average_above(ABSOLUTE_GATE) - RELATIVE_GATE).max(ABSOLUTE_GATE))
+    }
+
+    /// Mean squares of the weighted blocks. The last may reach beyond the sound; it is divided by the whole length all the
+    /// same.
+    fn block_power(&self) -> Vec<f64> {
+        let duration = self.taken as f64 / self.rate;
+        if duration < BLOCK {
+            return Vec::new();
+        }
+        let blocks = ((duration - BLOCK) / (BLOCK * STEP)).round_ties_even() as usize + 1;
+        let steps = |block: usize| {
+            let unfinished = (block + STEPS_PER_BLOCK > self.energies.len()).then_some(self.energy);
+            self.energies.iter().skip(block).take(STEPS_PER_BLOCK).copied().chain(unfinished).sum::<f64>()
+        };
+        (0..blocks).map(|block| steps(block) / (BLOCK * self.rate)).collect()
+    }
+}
+
+/// Blocks overlap by all steps but one.
+const STEPS_PER_BLOCK: usize = (1.0 / STEP) as usize;
+
+/// The sample at which the step of this number begins.
+fn step_at(number: u64, rate: f64) -> u64 {
+    (BLOCK * (number as f64 * STEP) * rate) as u64
+}
+
 fn to_lufs(power: f64) -> f64 {
     -0.691 + 10.0 * power.log10()
 }
 
-/// Mean squares of the weighted blocks. The last may reach beyond the sound; it is divided by the whole length all the same.
-fn block_power(samples: &[f32], sample_rate: u32) -> Vec<f64> {
-    let rate = f64::from(sample_rate);
-    let duration = samples.len() as f64 / rate;
-    if duration < BLOCK {
-        return Vec::new();
+/// The largest magnitude between the samples as well as at them: four times the samples, as ITU-R BS.1770 asks for.
+#[derive(Debug)]
+pub struct TruePeak {
+    finer: Resampler,
+    block: Vec<f32>,
+    peak: f32,
+}
+
+impl TruePeak {
+    /// For a sound of this many Hz.
+    pub fn new(sample_rate: u32) -> Self {
+        Self { finer: Resampler::new(sample_rate, 4 * sample_rate), block: Vec::new(), peak: 0.0 }
     }
-    // Between the filters the sound is rounded to f32: pyloudnorm writes back into the array that it was given.
-    let weighted = high_pass(rate).filter(&head_shelf(rate).filter(samples));
-    let blocks = ((duration - BLOCK) / (BLOCK * STEP)).round_ties_even() as usize + 1;
-    let place =
-        |block: usize, end: f64| ((BLOCK * (block as f64 * STEP + end) * rate) as usize).min(weighted.len());
-    let power = |block| {
-        let part = &weighted[place(block, 0.0)..place(block, 1.0)];
-        part.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / (BLOCK * rate)
-    };
-    (0..blocks).map(power).collect()
+
+    pub fn add(&mut self, samples: &[f32]) {
+        // Pieces bound the finer copy.
+        for piece in samples.chunks(1 << 14) {
+            self.finer.process(piece, &mut self.block);
+            self.peak = self.peak.max(peak(&self.block));
+            self.block.clear();
+        }
+    }
+
+    /// As an amplitude.
+    pub fn finish(mut self) -> f32 {
+        self.finer.finish(&mut self.block);
+        self.peak.max(peak(&self.block))
+    }
 }
 
 /// A second-order filter, `a[0]` = 1.
@@ -73,17 +159,28 @@ impl Biquad {
     fn normalised(b: [f64; 3], a: [f64; 3]) -> Self {
         Self { b: b.map(|value| value / a[0]), a: a.map(|value| value / a[0]) }
     }
+}
 
-    fn filter(&self, samples: &[f32]) -> Vec<f32> {
-        let Self { b, a } = self;
-        let (mut first, mut second) = (0.0, 0.0);
-        let step = |&sample: &f32| {
-            let x = f64::from(sample);
-            let y = b[0] * x + first;
-            (first, second) = (b[1] * x - a[1] * y + second, b[2] * x - a[2] * y);
-            y as f32
-        };
-        samples.iter().map(step).collect()
+/// A [`Biquad`] at work.
+#[derive(Clone, Copy, Debug)]
+struct Filter {
+    biquad: Biquad,
+    first: f64,
+    second: f64,
+}
+
+impl Filter {
+    fn new(biquad: Biquad) -> Self {
+        Self { biquad, first: 0.0, second: 0.0 }
+    }
+
+    fn step(&mut self, sample: f32) -> f32 {
+        let Biquad { b, a } = self.biquad;
+        let x = f64::from(sample);
+        let y = b[0] * x + self.first;
+        self.first = b[1] * x - a[1] * y + self.second;
+        self.second = b[2] * x - a[2] * y;
+        y as f32
     }
 }
 
@@ -128,11 +225,15 @@ mod tests {
         for (found, expected) in found.iter().zip(dsp.doubles("kweight_ba")) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
-        let blocks = block_power(&sound, 24_000).into_iter().map(to_lufs);
+        let mut meter = Meter::new(24_000);
+        for piece in sound.chunks(1_001) {
+            meter.add(piece);
+        }
+        let blocks = meter.block_power().into_iter().map(to_lufs);
         let worst = blocks.zip(dsp.doubles("lufs_blocks")).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         println!("blocks: {worst:e}");
         assert!(worst < 1e-5, "{worst}");
-        assert_eq!(block_power(&sound, 24_000).len(), dsp.shape("lufs_blocks")[0]);
+        assert_eq!(meter.block_power().len(), dsp.shape("lufs_blocks")[0]);
         let loudness = integrated(&sound, 24_000);
         assert!((loudness - dsp.doubles("lufs")[0]).abs() < 1e-5, "{loudness}");
         let gain = gain_to(-27.0, &sound, 24_000).unwrap();
@@ -148,6 +249,18 @@ mod tests {
             let loudness = integrated(&sine(997.0, rate, 3 * rate as usize, 1.0), rate);
             assert!((loudness + 3.01).abs() < 0.2, "{rate}: {loudness}");
         }
+    }
+
+    #[test]
+    fn a_true_peak_lies_between_the_samples_where_the_wave_does() {
+        // Sampled at 45° and 135° of each wave: the samples reach 0.707 of what the wave does.
+        let quarter: Vec<f32> =
+            (0..4_800).map(|n| 0.8 * (PI * (0.25 + 0.5 * f64::from(n % 4))).sin() as f32).collect();
+        assert!((peak(&quarter) - 0.8 * 0.5f32.sqrt()).abs() < 1e-4);
+        let mut meter = TruePeak::new(24_000);
+        quarter.chunks(700).for_each(|piece| meter.add(piece));
+        let found = meter.finish();
+        assert!((0.79..0.83).contains(&found), "{found}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::claims::Recovered;
 use super::*;
 use crate::jobs::{CancelOutcome, Client, Counts, Filter, Idempotency, Job, NewJob, Output, Priority};
-use crate::speech::{AudioFormat, Sampling, SpeechRequest};
+use crate::speech::{AudioFormat, Processing, Sampling, SpeechRequest};
 
 pub(super) const BOUNDS: Bounds = Bounds { total: 100, per_client: 100 };
 
@@ -32,6 +32,10 @@ pub(super) fn request(text: &str) -> SpeechRequest {
         language: Some("en".to_owned()),
         format: AudioFormat::Flac,
         sample_rate: 24_000,
+        bitrate_kbps: None,
+        processing: Processing { loudness_lufs: Some(-16.0), ..Processing::default() },
+        pronunciations: Vec::new(),
+        retakes: 0,
     }
 }
 

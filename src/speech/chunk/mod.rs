@@ -26,8 +26,22 @@ pub enum Boundary {
     Clause,
     Sentence,
     Paragraph,
+    /// Silence that the text asks for, in milliseconds.
+    Pause(u32),
     /// Nothing follows.
     End,
+}
+
+impl Boundary {
+    /// With a pause that the text asks for: it replaces what was there and is added to another one.
+    #[must_use]
+    pub fn then(self, pause: std::time::Duration) -> Self {
+        let before = match self {
+            Self::Pause(before) => before,
+            Self::Clause | Self::Sentence | Self::Paragraph | Self::End => 0,
+        };
+        Self::Pause(before.saturating_add(pause.as_millis() as u32))
+    }
 }
 
 /// How long chunks may be, in Unicode code points.

@@ -14,6 +14,7 @@ mod dates;
 mod lines;
 mod money;
 mod numbers;
+mod pronounce;
 mod rewrite;
 mod roman;
 mod symbols;
@@ -22,6 +23,8 @@ mod telephone;
 mod units;
 mod web;
 mod words;
+
+pub use pronounce::{Pronunciation, occurs, pronounce};
 
 /// The spoken form of English `text`. Sentence ends and paragraph breaks survive; the result is empty where nothing can
 /// be said.

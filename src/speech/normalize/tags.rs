@@ -5,7 +5,7 @@
 
 use super::rewrite::{pattern, rewrite};
 
-const PLACE: char = '\u{e000}';
+pub(super) const PLACE: char = '\u{e000}';
 
 /// The text with every tag replaced by a placeholder, and the tags.
 pub(super) fn lift(text: &str) -> (String, Vec<String>) {

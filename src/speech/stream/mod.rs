@@ -5,7 +5,6 @@
 //! rest from there, at its own pace: what it missed it reads back, so it never holds the model up, and nothing is kept for
 //! it but that one chunk. It joins chunks as the file does (`joining`) and encodes them as they come.
 
-mod encoding;
 mod growing;
 mod joining;
 
@@ -13,13 +12,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use waveform::encode::{EncodeError, Encoder, Target};
 use waveform::wav::{self, WavError};
 
-use super::assemble::stitching;
+use super::assemble::encoding;
 use super::chunk::Boundary;
-use super::{AudioFormat, SpeechRequest};
-use encoding::StreamEncoder;
-pub use encoding::can_stream;
+use super::SpeechRequest;
+use super::stitch::Stitching;
 pub use growing::Growing;
 use joining::Joining;
 
@@ -159,8 +158,8 @@ pub enum StreamError {
     Broken,
     #[error("a spoken chunk cannot be read")]
     Chunk(#[from] WavError),
-    #[error("{0} cannot be sent while it is made")]
-    Format(AudioFormat),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
 }
 
 /// One listener's way through a job. It blocks, so it belongs on a thread of its own.
@@ -171,7 +170,9 @@ pub struct Reader {
     path: Box<dyn Fn(usize) -> PathBuf + Send>,
     place: Place,
     chunk: usize,
-    sound: Option<(Joining, StreamEncoder)>,
+    sound: Option<(Joining, Encoder)>,
+    /// A head waits for the sound behind it.
+    unsent: Vec<u8>,
     is_over: bool,
 }
 
@@ -183,7 +184,7 @@ impl Reader {
         place: Place,
         path: impl Fn(usize) -> PathBuf + Send + 'static,
     ) -> Self {
-        Self { live, request, path: Box::new(path), place, chunk: 0, sound: None, is_over: false }
+        Self { live, request, path: Box::new(path), place, chunk: 0, sound: None, unsent: Vec::new(), is_over: false }
     }
 
     /// The next bytes, as soon as there are any. `None` at the end, or when `is_wanted` says no.
@@ -204,9 +205,8 @@ impl Reader {
         if self.sound.is_none()
             && let Some((model_rate, whole)) = self.live.run()
         {
-            let encoder = StreamEncoder::new(self.request.format, self.request.sample_rate)
-                .ok_or(StreamError::Format(self.request.format))?;
-            self.sound = Some((Joining::new(stitching(&self.request, model_rate)), encoder));
+            let encoder = Encoder::new(&encoding(&self.request), Target::Stream, &mut self.unsent)?;
+            self.sound = Some((Joining::new(Stitching::of(&self.request, model_rate)), encoder));
             if self.place == Place::Now {
                 self.chunk = whole;
                 return Ok(());
@@ -236,7 +236,15 @@ impl Reader {
             }
             News::Broken => return Err(StreamError::Broken),
         }
-        encoder.write(&joined, bytes);
+        encoder.write(&joined, &mut self.unsent)?;
+        if self.is_over
+            && let Some((_, encoder)) = self.sound.take()
+        {
+            encoder.finish(&mut self.unsent)?;
+        }
+        if self.is_over || !joined.is_empty() {
+            bytes.append(&mut self.unsent);
+        }
         Ok(())
     }
 }

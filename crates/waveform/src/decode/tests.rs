@@ -129,7 +129,8 @@ fn long(name: &str) -> Vec<u8> {
         "s16.flac" => crate::encode::Format::Flac,
         _ => return clip(name),
     };
-    let mut encoder = crate::encode::Encoder::new(Cursor::new(Vec::new()), format, 24_000).unwrap();
+    let encoding = crate::encode::Encoding::new(format, 24_000);
+    let mut encoder = crate::encode::FileEncoder::new(Cursor::new(Vec::new()), &encoding).unwrap();
     encoder.write(&noise(60_000, 0.5)).unwrap();
     encoder.finish().unwrap().into_inner()
 }

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use waveform::encode::Format;
 
@@ -24,7 +24,7 @@ use super::files::Download;
 use super::tts::{callback, checked, priority};
 use crate::jobs::{Batch, Job, JobStatus, NewBatch, NewJob, Priority};
 use crate::speech::join::join;
-use crate::speech::request::DraftError;
+use crate::speech::request::{self, DraftError};
 
 /// Failures that the state of a batch tells in full.
 const MOST_FAILURES: usize = 100;
@@ -233,7 +233,7 @@ pub(super) async fn result(
     match asked.get("as").map(String::as_str) {
         None | Some("zip") => Ok(archive(&context, &jobs, &name)),
         Some("joined") => {
-            let format = asked.get("format").map_or(Ok(Format::Wav), |name| name.parse())?;
+            let format = asked.get("format").map_or(Ok(Format::Wav), |name| request::format(name))?;
             let sample_rate = jobs.first().map_or(24_000, |job| job.request.sample_rate);
             let sample_rate = format.sample_rate_for(sample_rate);
             let file_name = format!("{name}.{format}");

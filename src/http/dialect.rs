@@ -111,9 +111,13 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::NotJson { .. }
         | ApiError::BodyUnreadable(_) => Some("invalid_json"),
         ApiError::BodyTooLarge { .. } => Some("request_too_large"),
-        ApiError::QueueFull { .. } | ApiError::ClientFull { .. } | ApiError::TooManyWaiting { .. } => {
-            Some("rate_limit_exceeded")
-        }
+        ApiError::QueueFull { .. }
+        | ApiError::ClientFull { .. }
+        | ApiError::TooManyFollowers { .. }
+        | ApiError::TooManyWaiting { .. } => Some("rate_limit_exceeded"),
+        ApiError::DiskFull { .. } => Some("insufficient_storage"),
+        ApiError::NoStream(_) => Some("format_not_streamable"),
+        ApiError::Item { error, .. } => code(error),
         ApiError::NoRoute(_) => Some("unknown_url"),
         ApiError::Method(_) => Some("method_not_supported"),
         ApiError::Failed { .. } => Some("speech_failed"),
@@ -126,6 +130,14 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::AudioGone(_)
         | ApiError::AlreadyFinished { .. }
         | ApiError::NotFailed { .. }
+        | ApiError::NotEnded { .. }
+        | ApiError::UnknownBatch(_)
+        | ApiError::BatchNotYet { .. }
+        | ApiError::BatchIncomplete { .. }
+        | ApiError::NotABatch { .. }
+        | ApiError::NothingToExport
+        | ApiError::Delete(_)
+        | ApiError::Disk(_)
         | ApiError::KeyReused
         | ApiError::Range { .. }
         | ApiError::Library(_)

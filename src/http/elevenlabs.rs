@@ -19,12 +19,10 @@ use super::speak::sound;
 use super::tts::timestamp;
 use crate::speech::model::{VoiceInfo, VoiceKind};
 use crate::speech::request::{self, Draft, DraftError};
-use crate::speech::{AudioFormat, SpeechRequest};
+use crate::speech::SpeechRequest;
 
 /// ElevenLabs' own.
 const DEFAULT_OUTPUT: &str = "mp3_44100_128";
-/// Hz.
-const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 
 /// `/stream` answers in the same way: the finished file is sent in pieces.
 pub(super) async fn speech(
@@ -59,9 +57,11 @@ fn checked(
         seed: fields.whole("seed")?,
         speed: settings.map(|settings| settings.number("speed")).transpose()?.flatten(),
         format: Some(output.codec),
+        sample_rate: Some(output.sample_rate),
+        bitrate_kbps: output.bit_rate_kbps,
         ..Draft::default()
     };
-    Ok(SpeechRequest { sample_rate: output.sample_rate, ..context.admitted(draft)? })
+    context.admitted(draft)
 }
 
 /// What the fields of `POST /tts` are called here.
@@ -70,6 +70,7 @@ fn field_name(ours: &'static str) -> &'static str {
         "predefined_voice_id" => "voice_id",
         "speed_factor" => "voice_settings.speed",
         "language" => "language_code",
+        "sample_rate" | "bitrate_kbps" => "output_format",
         same => same,
     }
 }
@@ -79,23 +80,22 @@ fn field_name(ours: &'static str) -> &'static str {
 struct Output {
     codec: String,
     /// Hz.
-    sample_rate: u32,
+    sample_rate: i64,
+    bit_rate_kbps: Option<i64>,
 }
 
 impl Output {
     fn parse(text: &str) -> Result<Self, DraftError> {
         let wrong = |_error| {
-            let expected = "a codec and a sample rate from 8000 to 48000, such as wav_44100";
+            let expected = "a codec, a sample rate and a bit rate, such as mp3_44100_128";
             DraftError::field("output_format", expected, format!("{text:?}"))
         };
         let mut parts = text.split('_');
         let codec = parts.next().unwrap_or_default().to_owned();
-        codec.parse::<AudioFormat>()?;
+        request::format(&codec)?;
         let sample_rate = parts.next().unwrap_or_default().parse().map_err(|_no_number| wrong(()))?;
-        if !SAMPLE_RATES.contains(&sample_rate) {
-            return Err(wrong(()));
-        }
-        Ok(Self { codec, sample_rate })
+        let bit_rate_kbps = parts.next().map(str::parse).transpose().map_err(|_no_number| wrong(()))?;
+        Ok(Self { codec, sample_rate, bit_rate_kbps })
     }
 }
 
@@ -152,10 +152,12 @@ mod tests {
 
     #[test]
     fn an_output_format_is_a_codec_and_a_rate_with_or_without_a_bit_rate() {
-        let output = |codec: &str, sample_rate| Ok(Output { codec: codec.to_owned(), sample_rate });
-        assert_eq!(Output::parse("wav_16000"), output("wav", 16_000));
-        assert_eq!(Output::parse("flac_44100_128"), output("flac", 44_100));
-        for wrong in ["wav", "wav_", "wav_7000", "wav_x", "_44100", "vinyl_33000", ""] {
+        let output = |codec: &str, sample_rate, bit_rate_kbps| {
+            Ok(Output { codec: codec.to_owned(), sample_rate, bit_rate_kbps })
+        };
+        assert_eq!(Output::parse("wav_16000"), output("wav", 16_000, None));
+        assert_eq!(Output::parse("mp3_44100_128"), output("mp3", 44_100, Some(128)));
+        for wrong in ["wav", "wav_", "mp3_44100_x", "wav_x", "_44100", "vinyl_33000", ""] {
             let error = Output::parse(wrong).unwrap_err();
             assert_eq!(error.field_name(), Some("output_format"), "{wrong:?}");
         }

@@ -338,7 +338,7 @@ impl Jobs {
     }
 
     /// When what is heard in the result of a completed job; `None` where an older program made it.
-    pub async fn timeline(&self, id: JobId) -> Option<Timeline> {
+    pub async fn spoken_when(&self, id: JobId) -> Option<Timeline> {
         let outputs = self.shared.outputs.clone();
         tokio::task::spawn_blocking(move || outputs.timeline(id)).await.ok().flatten()
     }

@@ -11,7 +11,7 @@ use waveform::levels::peak;
 use waveform::resample::Resampler;
 
 use crate::speech::chunk::Boundary;
-use crate::speech::stitch::{Stitching, finished};
+use crate::speech::stitch::{Stitching, Trim, finished};
 
 /// Below this peak nothing is taken for speech yet: 46 dB below full scale.
 const FAINTEST: f32 = 0.005;
@@ -44,7 +44,7 @@ impl Joining {
         if !is_at_its_own_tempo || peak(&self.chunk) < FAINTEST {
             return;
         }
-        let kept = Stitching { trim: self.stitching.trim.map(|trim| trim.without_tail()), ..self.stitching }
+        let kept = Stitching { trim: self.stitching.trim.map(Trim::without_tail), ..self.stitching }
             .kept(&self.chunk);
         // The last samples are faded out if the chunk ends here.
         self.send(kept.start, kept.end.saturating_sub(self.stitching.edge()), out);

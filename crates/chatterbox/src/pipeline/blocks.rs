@@ -23,7 +23,6 @@ impl Chatterbox {
 
     /// Says one chunk of text as [`Self::speak`] does, and hands out its samples block by block: `emit` gets each as soon as
     /// it is there, in order, and the utterance has them all. `seed` is that of the noise.
-    #[expect(clippy::too_many_arguments, reason = "those of `speak`, and two that receive")]
     pub fn speak_in_blocks(
         &self,
         text: &str,

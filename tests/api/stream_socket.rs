@@ -25,12 +25,12 @@ impl Client {
         Self(tungstenite::client(url, line).unwrap().0)
     }
 
-    fn say(&mut self, message: Value) {
+    fn say(&mut self, message: &Value) {
         self.0.send(Message::text(message.to_string())).unwrap();
     }
 
     fn text(&mut self, piece: &str) {
-        self.say(json!({ "type": "text", "text": piece }));
+        self.say(&json!({ "type": "text", "text": piece }));
     }
 
     /// The next message that is no audio.
@@ -59,7 +59,7 @@ impl Client {
 fn a_sentence_is_spoken_while_the_next_is_still_written() {
     let server = Server::start_ready();
     let mut client = Client::connect(&server);
-    client.say(json!({ "type": "begin", "model": "tone", "predefined_voice_id": "whistle", "seed": 5 }));
+    client.say(&json!({ "type": "begin", "model": "tone", "predefined_voice_id": "whistle", "seed": 5 }));
     for piece in ["It is sp", "oken when it is whole", ". Not", " before"] {
         client.text(piece);
     }
@@ -67,10 +67,10 @@ fn a_sentence_is_spoken_while_the_next_is_still_written() {
     assert_eq!(first.about["text"], "It is spoken when it is whole.");
     let result = server.get(&format!("/tts/{}/result", first.about["job_id"].as_str().unwrap()));
     assert!(result.status != 200 || result.body[44..] == first.audio[44..], "the file has the same samples");
-    client.say(json!({ "type": "flush" }));
+    client.say(&json!({ "type": "flush" }));
     assert_eq!(client.spoken().about["text"], "Not before");
     client.text("And this is the end.");
-    client.say(json!({ "type": "end" }));
+    client.say(&json!({ "type": "end" }));
     let last = client.spoken();
     assert_eq!((&last.about["text"], &last.about["format"]), (&json!("And this is the end."), &json!("wav")));
     assert!(last.audio.len() > 10_000);
@@ -100,7 +100,7 @@ fn what_is_wrong_is_told_with_its_status_and_ends_the_line() {
     ] {
         let mut client = Client::connect(&server);
         for message in messages {
-            client.say(message);
+            client.say(&message);
         }
         let error = client.told(&mut Vec::new());
         assert_eq!((&error["type"], &error["status"]), (&json!("error"), &json!(status)), "{error}");

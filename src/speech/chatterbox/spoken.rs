@@ -15,6 +15,9 @@ use super::cloning::Cloner;
 use crate::speech::model::{ChunkRequest, Loaded, ModelError, Parameter, SpeechModel};
 use crate::speech::{Cancel, Sampling};
 
+/// Given the samples of a chunk as they come.
+type Emit<'a> = &'a mut dyn FnMut(&[f32]);
+
 /// A Chatterbox checkpoint on its device.
 pub(super) struct Spoken {
     model: Chatterbox,
@@ -89,9 +92,6 @@ impl SpeechModel for Spoken {
     }
 }
 
-/// Takes samples while they are made.
-type Listener<'a> = &'a mut dyn FnMut(&[f32]);
-
 impl Spoken {
     /// Whole, or in blocks for a listener.
     fn say(
@@ -99,7 +99,7 @@ impl Spoken {
         chunk: &ChunkRequest,
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
-        listener: Option<Listener<'_>>,
+        listener: Option<Emit<'_>>,
     ) -> Result<Vec<f32>, ModelError> {
         let own = self.voices.iter().find(|(id, _)| *id == chunk.voice);
         let voice = match (own, &mut self.cloner) {

@@ -15,7 +15,7 @@ use crate::pipeline::LoadError;
 use crate::s3gen::{Reference, S3Gen};
 use crate::t3::{Speaker, T3, T3Error, sampling};
 use crate::variant::{MEL_BINS, ModelConfig};
-use crate::weights::Weights;
+use crate::weights::{Precision, Weights};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -25,6 +25,10 @@ pub struct Options {
     pub prompt_tokens: usize,
     /// Lengths of the utterances, in speech tokens.
     pub utterances: Vec<usize>,
+    /// How T3's weights are kept on the CPU.
+    pub precision: Precision,
+    /// Sequences that decode together in the measurement of batches; 0 leaves it out.
+    pub batch: usize,
     /// Repetitions; the best one counts, since everything else on a machine only adds time.
     pub repetitions: usize,
 }
@@ -47,9 +51,12 @@ pub struct Report {
     pub weights: String,
     pub device: String,
     pub device_reason: String,
+    /// Of T3's weights.
+    pub precision: String,
     pub load_s: f64,
     pub prefill: Prefill,
     pub step: StepReport,
+    pub batch: Option<BatchReport>,
     pub utterances: Vec<UtteranceReport>,
     /// Time until the first sample of the shortest utterance: all its stages, since nothing is streamed within a chunk yet.
     pub first_audio_s: f64,
@@ -70,6 +77,14 @@ pub struct StepReport {
     pub best_s: f64,
     pub median_s: f64,
     pub tokens_per_s: f64,
+}
+
+/// One step of several sequences together.
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchReport {
+    pub sequences: usize,
+    pub best_s: f64,
+    pub best_per_token_s: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -117,6 +132,16 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
     steps.sort_unstable();
     let (best, median) = (steps[0].as_secs_f64(), steps[steps.len() / 2].as_secs_f64());
 
+    let batch = if options.batch == 0 {
+        None
+    } else {
+        progress("T3: steps of a batch");
+        let mut steps = bench.batch_steps(positions, options.batch, 20)?;
+        steps.sort_unstable();
+        let best_s = steps[0].as_secs_f64();
+        Some(BatchReport { sequences: options.batch, best_s, best_per_token_s: best_s / options.batch as f64 })
+    };
+
     let mut utterances = Vec::new();
     for &tokens in &options.utterances {
         progress(&format!("utterance of {tokens} tokens"));
@@ -134,7 +159,9 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         weights,
         device: choice.name.clone(),
         device_reason: choice.reason.clone(),
+        precision: if choice.is_gpu { Precision::F32 } else { options.precision }.to_string(),
         load_s,
+        batch,
         prefill: Prefill { positions, best_s: prefill.as_secs_f64() },
         step: StepReport { context: positions, best_s: best, median_s: median, tokens_per_s: 1.0 / median },
         first_audio_s: utterances.iter().map(|u| u.total_s).fold(f64::INFINITY, f64::min),
@@ -179,7 +206,7 @@ impl Bench {
         let mut noise = Seeded::new(1);
         let prompt_tokens = if config.t3.prompt_tokens == 0 { 0 } else { options.prompt_tokens };
         let bench = Self {
-            t3: T3::load(&t3.root(), &config.t3, choice.granularity)?,
+            t3: T3::load(&t3.root().decoding(options.precision), &config.t3, choice.granularity)?,
             s3gen: S3Gen::load(&s3gen.root(), &config.s3gen, &config.hift, choice.granularity)?,
             speaker: Speaker {
                 embedding: noise.normal("speaker", config.t3.speaker_width),
@@ -230,6 +257,28 @@ impl Bench {
             .collect()
     }
 
+    /// Each sequence stands at a context of its own, as chunks of a text do: up to a tenth shorter.
+    fn batch_steps(&self, context: usize, sequences: usize, count: usize) -> Result<Vec<Duration>, T3Error> {
+        let mut caches = (0..sequences)
+            .map(|index| {
+                let context = context - context / 10 * index / sequences;
+                let embeddings = self.embeddings(context);
+                let mut cache = self.t3.cache(embeddings.dims()[0], context + count);
+                crate::t3::read(self.t3.prefill(embeddings, &mut cache))?;
+                Ok(cache)
+            })
+            .collect::<Result<Vec<_>, T3Error>>()?;
+        let tokens = some_tokens(sequences, self.config.s3gen.vocab);
+        (0..count)
+            .map(|_| {
+                let mut caches: Vec<_> = caches.iter_mut().collect();
+                let started = Instant::now();
+                crate::t3::read(self.t3.step_together(&tokens, &mut caches))?;
+                Ok(started.elapsed())
+            })
+            .collect()
+    }
+
     fn utterance(&self, tokens: usize) -> Result<UtteranceReport, BenchError> {
         let mut noise = Seeded::new(3);
         let started = Instant::now();
@@ -242,7 +291,7 @@ impl Bench {
         let mut spoken = Vec::with_capacity(tokens);
         while spoken.len() < tokens {
             sampling::guide(&mut logits, self.config.t3.speech_vocab, sampling.cfg_weight);
-            let token = sampling::sample(logits, &spoken, sampling, &mut noise).unwrap_or(0);
+            let token = sampling::sample(&mut logits, &spoken, sampling, &mut noise).unwrap_or(0);
             // A fixed count is measured, so control tokens are replaced instead of obeyed.
             spoken.push(token % self.config.s3gen.vocab as u32);
             logits = crate::t3::read(self.t3.step(spoken[spoken.len() - 1], &mut cache))?;

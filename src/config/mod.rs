@@ -13,8 +13,8 @@ use serde_json::Value;
 
 pub use layers::Unknown;
 pub use settings::{
-    AudioOutput, Format, GenerationDefaults, Hub, JobQueue, Limits, Model, OwnModel, Server, Settings, Text,
-    TtsEngine, Voices, ranges,
+    AudioOutput, Format, GenerationDefaults, Hub, JobQueue, Limits, Model, OwnModel, Precision, Server,
+    Settings, Text, TtsEngine, Voices, ranges,
 };
 
 /// The defaults, every key commented.

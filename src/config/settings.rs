@@ -41,10 +41,20 @@ pub struct Server {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub name: String,
+    /// `None` takes what is best for each model.
+    pub precision: Option<Precision>,
     /// `None` leaves it to the machine.
     pub memory_bytes: Option<u64>,
     /// `None` keeps loaded models.
     pub unload_after: Option<Duration>,
+}
+
+/// How exactly a token model's weights are kept on the CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+    Bf16,
+    Int8,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -167,6 +177,13 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
         },
         model: Model {
             name: read.text("model.name")?,
+            precision: match read.text("model.precision")?.as_str() {
+                "auto" => None,
+                "f32" => Some(Precision::F32),
+                "bf16" => Some(Precision::Bf16),
+                "int8" => Some(Precision::Int8),
+                other => return Err(read.error("model.precision", "auto, f32, bf16 or int8", &other.into())),
+            },
             memory_bytes: read
                 .optional("model.memory_mb", |read, key| read.integer(key, 1..=1 << 30))?
                 .map(|megabytes| (megabytes as u64) << 20),

@@ -25,8 +25,6 @@ pub struct Options {
     pub prompt_tokens: usize,
     /// Lengths of the utterances, in speech tokens.
     pub utterances: Vec<usize>,
-    /// How T3's weights are kept on the CPU.
-    pub precision: Precision,
     /// Sequences that decode together in the measurement of batches; 0 leaves it out.
     pub batch: usize,
     /// Repetitions; the best one counts, since everything else on a machine only adds time.
@@ -139,7 +137,11 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         let mut steps = bench.batch_steps(positions, options.batch, 20)?;
         steps.sort_unstable();
         let best_s = steps[0].as_secs_f64();
-        Some(BatchReport { sequences: options.batch, best_s, best_per_token_s: best_s / options.batch as f64 })
+        Some(BatchReport {
+            sequences: options.batch,
+            best_s,
+            best_per_token_s: best_s / options.batch as f64,
+        })
     };
 
     let mut utterances = Vec::new();
@@ -159,7 +161,7 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         weights,
         device: choice.name.clone(),
         device_reason: choice.reason.clone(),
-        precision: if choice.is_gpu { Precision::F32 } else { options.precision }.to_string(),
+        precision: if choice.is_gpu { Precision::F32 } else { bench.precision }.to_string(),
         load_s,
         batch,
         prefill: Prefill { positions, best_s: prefill.as_secs_f64() },
@@ -171,6 +173,7 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
 }
 
 struct Bench {
+    precision: Precision,
     t3: T3,
     s3gen: S3Gen,
     config: ModelConfig,
@@ -203,10 +206,12 @@ impl Bench {
                 ("original", "random", ModelConfig::original(), t3, s3gen)
             }
         };
+        let precision = choice.precision.unwrap_or(Precision::for_weights(config.t3.decoding_weights()));
         let mut noise = Seeded::new(1);
         let prompt_tokens = if config.t3.prompt_tokens == 0 { 0 } else { options.prompt_tokens };
         let bench = Self {
-            t3: T3::load(&t3.root().decoding(options.precision), &config.t3, choice.granularity)?,
+            precision,
+            t3: T3::load(&t3.root().decoding(precision), &config.t3, choice.granularity)?,
             s3gen: S3Gen::load(&s3gen.root(), &config.s3gen, &config.hift, choice.granularity)?,
             speaker: Speaker {
                 embedding: noise.normal("speaker", config.t3.speaker_width),

@@ -35,7 +35,13 @@ fn compare(exact: &[f32], rounded: &[f32]) -> (f64, bool) {
 }
 
 /// The logits in front of each of `tokens`.
-fn forced(t3: &T3, text: &[u32], speaker: &Speaker, sampling: &SamplingConfig, tokens: &[u32]) -> Vec<Vec<f32>> {
+fn forced(
+    t3: &T3,
+    text: &[u32],
+    speaker: &Speaker,
+    sampling: &SamplingConfig,
+    tokens: &[u32],
+) -> Vec<Vec<f32>> {
     let prefix = t3.prefix(text, speaker, sampling).unwrap();
     let mut cache = t3.cache(1, prefix.dims()[1] + tokens.len());
     let mut logits = vec![values(t3.prefill(prefix, &mut cache))];
@@ -75,7 +81,9 @@ fn rounded_weights_say_with_the_embedded_voice_what_exact_ones_say() {
         let speaker = &voice.voice.speaker;
         let decode = |t3: &T3| {
             let mut go_on = |_| ControlFlow::Continue(());
-            t3.decode(&ids, speaker, &config.sampling, 900, &mut Replay::default(), &mut go_on).unwrap().tokens
+            t3.decode(&ids, speaker, &config.sampling, 900, &mut Replay::default(), &mut go_on)
+                .unwrap()
+                .tokens
         };
         let tokens = decode(&exact);
         logits[0].extend(forced(&exact, &ids, speaker, &config.sampling, &tokens));
@@ -175,7 +183,8 @@ fn company_changes_nothing(t3: &T3, config: &ModelConfig, guidance: bool) {
     if guidance {
         sampling.cfg_weight = 0.5;
     }
-    let speaker = Speaker { embedding: noise.normal("speaker", config.t3.speaker_width), ..Speaker::default() };
+    let speaker =
+        Speaker { embedding: noise.normal("speaker", config.t3.speaker_width), ..Speaker::default() };
     let text = |n: usize| -> Vec<u32> { (0..n).map(|i| ((i * 37 + 5 * n) % 30) as u32).collect() };
     let begin = |n: usize| t3.begin(&text(n), &speaker, &sampling, 10 + 7 * (n % 4)).unwrap();
     let lengths = [3, 9, 5, 14, 1, 8, 6];

@@ -5,12 +5,12 @@ use chatterbox::pico;
 use chatterbox::pipeline::{Chatterbox, LoadError};
 
 use super::spoken::Spoken;
-use super::{Offer, in_one_line, not_loaded, start};
+use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
 
 /// `None` only if the program was built from broken files, which the log then says.
-pub(super) fn offer(device: &str) -> Option<Offer> {
-    let device = device.to_owned();
+pub(super) fn offer(device: &Placement) -> Option<Offer> {
+    let device = device.clone();
     match pico_info() {
         Ok(info) => Some(Offer::new(info, move || Ok(Box::new(load(&start(&device)?)?)))),
         Err(error) => {

@@ -12,6 +12,8 @@ use std::str::FromStr;
 
 pub use burn::tensor::Device;
 
+use crate::weights::Precision;
+
 /// What was asked for with `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -130,6 +132,8 @@ pub struct Choice {
     /// where each new shape compiles kernels.
     pub granularity: usize,
     pub is_gpu: bool,
+    /// How the token model's weights are kept, on the CPU; `None` is what is best for their number.
+    pub precision: Option<Precision>,
 }
 
 /// Gives memory that tensors have left back to the driver when it is dropped: a GPU's allocator would keep it for later
@@ -263,6 +267,7 @@ fn cpu(reason: String) -> Choice {
         reason,
         granularity: 1,
         is_gpu: false,
+        precision: None,
     }
 }
 

@@ -18,12 +18,16 @@ pub enum Precision {
     Int8,
 }
 
-/// The words for it, and the one that leaves the choice to us.
-pub const NAMES: [&str; 4] = ["auto", "f32", "bf16", "int8"];
+/// The words for it.
+pub const NAMES: [&str; 3] = ["f32", "bf16", "int8"];
 
 impl Precision {
-    /// What `auto` takes on the CPU; the measurements behind it are in docs/PERFORMANCE.md.
-    pub const AUTO: Self = Self::Int8;
+    /// What is best for a network of so many weights, where nobody asks for another: small ones lie in the processor's cache
+    /// and would gain little. The measurements behind it are in docs/PERFORMANCE.md.
+    pub fn for_weights(count: usize) -> Self {
+        const IN_CACHE: usize = 10_000_000;
+        if count > IN_CACHE { Self::Int8 } else { Self::F32 }
+    }
 }
 
 /// There is no such precision.
@@ -36,7 +40,6 @@ impl FromStr for Precision {
 
     fn from_str(name: &str) -> Result<Self, UnknownPrecision> {
         Ok(match name.to_ascii_lowercase().as_str() {
-            "auto" => Self::AUTO,
             "f32" => Self::F32,
             "bf16" => Self::Bf16,
             "int8" => Self::Int8,
@@ -63,9 +66,9 @@ mod tests {
     fn every_advertised_name_is_understood_and_others_are_refused_with_the_list() {
         for name in NAMES {
             let precision: Precision = name.parse().unwrap();
-            assert!(name == "auto" || precision.to_string() == name);
+            assert_eq!(precision.to_string(), name);
         }
         let message = "int4".parse::<Precision>().unwrap_err().to_string();
-        assert!(message.contains("auto, f32, bf16, int8"), "{message}");
+        assert!(message.contains("f32, bf16, int8"), "{message}");
     }
 }

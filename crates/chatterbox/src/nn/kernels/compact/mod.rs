@@ -30,7 +30,10 @@ enum Elements {
     F32(Vec<f32>),
     Bf16(Vec<half::bf16>),
     /// A scale for each block.
-    Int8 { values: Vec<i8>, scales: Vec<f32> },
+    Int8 {
+        values: Vec<i8>,
+        scales: Vec<f32>,
+    },
 }
 
 impl Compact {
@@ -212,8 +215,7 @@ mod tests {
             for precision in PRECISIONS {
                 let matrix = Compact::of_rows(&weights, inputs, precision);
                 let x = noise.normal("x", FEW * inputs);
-                let alone: Vec<f32> =
-                    x.chunks_exact(inputs).flat_map(|x| matrix.multiply(x, None)).collect();
+                let alone: Vec<f32> = x.chunks_exact(inputs).flat_map(|x| matrix.multiply(x, None)).collect();
                 for count in 2..=FEW {
                     let together = matrix.multiply(&x[..count * inputs], None);
                     assert_eq!(together, alone[..count * rows], "{precision}, {count} rows");

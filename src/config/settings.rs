@@ -43,6 +43,8 @@ pub struct Model {
     pub name: String,
     /// `None` takes what is best for each model.
     pub precision: Option<Precision>,
+    /// Chunks of a job that decode together.
+    pub chunks_together: usize,
     /// `None` leaves it to the machine.
     pub memory_bytes: Option<u64>,
     /// `None` keeps loaded models.
@@ -184,6 +186,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
                 "int8" => Some(Precision::Int8),
                 other => return Err(read.error("model.precision", "auto, f32, bf16 or int8", &other.into())),
             },
+            chunks_together: read.size("model.chunks_together", 1..=8)?,
             memory_bytes: read
                 .optional("model.memory_mb", |read, key| read.integer(key, 1..=1 << 30))?
                 .map(|megabytes| (megabytes as u64) << 20),

@@ -20,7 +20,7 @@ use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chunk::Chunk;
 use crate::speech::engine::{Engine, Lease, LeaseError, OnProgress};
-use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
+use crate::speech::model::{ChunkRequest, FORESIGHT, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
 use crate::speech::{self, Cancel, SpeechRequest};
 
@@ -341,12 +341,18 @@ impl Speaking {
         let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
         let percent_per_character = SPOKEN / characters.max(1) as f32;
         let mut before = 0.0;
+        let mut has_spoken = false;
         for (position, chunk) in (0_u32..).zip(&chunks) {
             let length = chunk.text.chars().count() as f32 * percent_per_character;
             self.progress.chunk.store(position + 1, Ordering::Relaxed);
             let known = spoken.iter().position(|checkpoint| checkpoint.position == position);
             let known = known.map(|index| spoken.swap_remove(index));
             if !self.is_finished(known, chunk, &info).await? {
+                // Not beside the first, whose sound somebody waits for.
+                if has_spoken {
+                    self.foretell(request, &info, (position + 1..).zip(&chunks[position as usize + 1..]))?;
+                }
+                has_spoken = true;
                 let progress = Arc::clone(&self.progress);
                 let on_progress: OnProgress = Arc::new(move |share| progress.raise(before + share * length));
                 self.speak_chunk(request, &info, position, chunk, on_progress).await?;
@@ -382,6 +388,18 @@ impl Speaking {
         Ok(spawn_blocking(move || outputs.has_chunk(id, known.position, known.samples)).await?)
     }
 
+    /// Tells the model what follows. A chunk among it that an earlier start has finished is begun in vain, which is rare.
+    fn foretell<'a>(
+        &self,
+        request: &SpeechRequest,
+        info: &ModelInfo,
+        behind: impl Iterator<Item = (u32, &'a Chunk)>,
+    ) -> Result<(), Stopped> {
+        let next = behind.take(FORESIGHT).map(|(position, chunk)| order(request, info, position, chunk));
+        self.lease.expect(next.collect::<Result<_, _>>()?);
+        Ok(())
+    }
+
     async fn speak_chunk(
         &self,
         request: &SpeechRequest,
@@ -390,17 +408,7 @@ impl Speaking {
         chunk: &Chunk,
         on_progress: OnProgress,
     ) -> Result<(), Stopped> {
-        // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
-        let voice = voice_id(&request.voice, info)
-            .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
-        let order = ChunkRequest {
-            text: chunk.text.clone(),
-            voice: voice.to_owned(),
-            language: request.language.clone(),
-            sampling: request.sampling,
-            // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
-            seed: request.seed.wrapping_add(position.into()),
-        };
+        let order = order(request, info, position, chunk)?;
         let speaking = self.lease.speak(order, self.cancel.clone(), on_progress);
         let samples = match self.give_up.run_until_cancelled(speaking).await {
             Some(spoken) => spoken.map_err(Stopped::Model)?,
@@ -445,6 +453,26 @@ impl Speaking {
         self.progress.raise(99.0);
         Ok(output)
     }
+}
+
+/// What the model is asked for.
+fn order(
+    request: &SpeechRequest,
+    info: &ModelInfo,
+    position: u32,
+    chunk: &Chunk,
+) -> Result<ChunkRequest, Stopped> {
+    // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
+    let voice = voice_id(&request.voice, info)
+        .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
+    Ok(ChunkRequest {
+        text: chunk.text.clone(),
+        voice: voice.to_owned(),
+        language: request.language.clone(),
+        sampling: request.sampling,
+        // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
+        seed: request.seed.wrapping_add(position.into()),
+    })
 }
 
 fn fence(mine: bool) -> Result<(), Stopped> {

@@ -80,7 +80,7 @@ fn rounded_weights_say_with_the_embedded_voice_what_exact_ones_say() {
         let ids = checkpoint.tokenizer.encode(text, None).unwrap();
         let speaker = &voice.voice.speaker;
         let decode = |t3: &T3| {
-            let mut go_on = |_| ControlFlow::Continue(());
+            let mut go_on = |_: &[u32]| ControlFlow::Continue(());
             t3.decode(&ids, speaker, &config.sampling, 900, &mut Replay::default(), &mut go_on)
                 .unwrap()
                 .tokens
@@ -131,7 +131,7 @@ fn rounded_weights_stay_close_at_full_size() {
         let t3 = T3::load(&weights.root().decoding(precision), &config.t3, 1).unwrap();
         let logits = forced(&t3, &text, &speaker, &config.sampling, &tokens);
         let (divergence, agreement, largest) = distance(&reference, &logits);
-        let mut go_on = |_| ControlFlow::Continue(());
+        let mut go_on = |_: &[u32]| ControlFlow::Continue(());
         let expected = case.ids("greedy_tokens");
         let greedy = t3
             .decode(&text, &speaker, &config.sampling, expected.len(), &mut Replay::default(), &mut go_on)

@@ -12,7 +12,9 @@ use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
 pub(super) fn offer(device: &Placement) -> Option<Offer> {
     let device = device.clone();
     match pico_info() {
-        Ok(info) => Some(Offer::new(info, move || Ok(Box::new(load(&start(&device)?)?)))),
+        Ok(info) => Some(Offer::new(info, move || {
+            Ok(Box::new(load(&start(&device)?)?.with_chunks_together(device.chunks_together)))
+        })),
         Err(error) => {
             tracing::error!(error = in_one_line(&error), "the embedded model cannot be described");
             None

@@ -166,7 +166,8 @@ fn load(model: &InstalledModel, device: &Placement, library: &Library) -> Result
         s3gen: open_weights(path(Role::S3gen)?, &choice.device).map_err(not_loaded)?,
     };
     let loaded = Chatterbox::load(checkpoint, &choice).map_err(not_loaded)?;
-    Spoken::new(loaded, voices, Some(cloner), memory(model), &choice)
+    let spoken = Spoken::new(loaded, voices, Some(cloner), memory(model), &choice)?;
+    Ok(spoken.with_chunks_together(device.chunks_together))
 }
 
 fn built_in_voice(path: &Path, config: &ModelConfig) -> Result<Voice, ModelError> {

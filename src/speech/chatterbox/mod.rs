@@ -24,11 +24,17 @@ pub struct Placement {
     pub device: String,
     /// Of the token model's weights on the CPU; `None` takes what is best for each model.
     pub precision: Option<Precision>,
+    /// Chunks that decode together, at most.
+    pub chunks_together: usize,
 }
 
 impl From<&Settings> for Placement {
     fn from(settings: &Settings) -> Self {
-        Self { device: settings.tts_engine.device.clone(), precision: settings.model.precision }
+        Self {
+            device: settings.tts_engine.device.clone(),
+            precision: settings.model.precision,
+            chunks_together: settings.model.chunks_together,
+        }
     }
 }
 

@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use chatterbox::device::{Choice, Reclaim};
-use chatterbox::noise::Seeded;
-use chatterbox::pipeline::{Chatterbox, SpeakError, Step};
+use chatterbox::pipeline::{Ahead, Chatterbox, SpeakError, Step};
 use chatterbox::t3::T3Error;
 use chatterbox::text::Language;
 use chatterbox::variant::SamplingConfig;
@@ -21,6 +20,11 @@ pub(super) struct Spoken {
     voices: Vec<(String, Voice)>,
     /// Makes voices of the library's clips, where the checkpoint can.
     cloner: Option<Cloner>,
+    /// What will be wanted next, and those chunks of it that were begun.
+    expected: Vec<ChunkRequest>,
+    ahead: Vec<(ChunkRequest, Ahead)>,
+    /// Chunks that decode together, the wanted one included.
+    together: usize,
     loaded: Loaded,
     /// Last: it frees what the fields above leave on the device.
     _reclaim: Reclaim,
@@ -37,11 +41,26 @@ impl Spoken {
     ) -> Result<Self, ModelError> {
         let loaded =
             Loaded { device: choice.name.clone(), device_reason: choice.reason.clone(), resident_bytes };
-        let mut spoken = Self { model, voices, cloner, loaded, _reclaim: Reclaim::on(choice) };
+        let mut spoken = Self {
+            model,
+            voices,
+            cloner,
+            expected: Vec::new(),
+            ahead: Vec::new(),
+            together: 1,
+            loaded,
+            _reclaim: Reclaim::on(choice),
+        };
         if choice.is_gpu {
             spoken.warm_up()?;
         }
         Ok(spoken)
+    }
+
+    /// Lets up to so many chunks decode together, as far as this model and device allow.
+    #[must_use]
+    pub(super) fn with_chunks_together(self, chunks: usize) -> Self {
+        Self { together: chunks.min(self.model.most_together()), ..self }
     }
 
     fn warm_up(&mut self) -> Result<(), ModelError> {
@@ -71,40 +90,92 @@ impl SpeechModel for Spoken {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError> {
-        let own = self.voices.iter().find(|(id, _)| *id == chunk.voice);
-        let voice = match (own, &mut self.cloner) {
-            (Some((_, voice)), _) => voice,
-            (None, Some(cloner)) => cloner.voice(&chunk.voice)?,
-            (None, None) => return Err(ModelError::UnknownVoice(chunk.voice.clone())),
-        };
-        let text = without_unknown_tags(&chunk.text, &self.model.tags());
-        if !text.chars().any(char::is_alphanumeric) {
+        if !is_speakable(&without_unknown_tags(&chunk.text, &self.model.tags())) {
             // Bare punctuation ("…", "* * *"): a short silence, since a model would babble.
             return Ok(vec![0.0; chatterbox::variant::SAMPLE_RATE as usize / 5]);
         }
-        let mut sampling = self.model.config().sampling.clone();
-        sampling.exaggeration = voice.speaker.emotion.unwrap_or(sampling.exaggeration);
-        let sampling = overridden(sampling, &chunk.sampling);
-        let language = chunk.language.as_deref().and_then(Language::of_code);
+        let voice = voice(&self.voices, &mut self.cloner, &chunk.voice)?;
+        let wanted = match self.ahead.iter().position(|(begun, _)| begun == chunk) {
+            Some(place) => self.ahead.swap_remove(place).1,
+            None => begin(&self.model, voice, chunk)?,
+        };
+        // What was begun is of use to one who goes on as expected, and in the way of everybody else.
+        let expected = &self.expected;
+        self.ahead.retain(|(begun, _)| expected.contains(begun));
+        for next in &self.expected {
+            let open = self.ahead.iter().filter(|(_, ahead)| !ahead.is_decoded()).count();
+            if open + 1 >= self.together || self.ahead.len() >= 2 * self.together || cancel.is_cancelled() {
+                break;
+            }
+            let is_begun = self.ahead.iter().any(|(begun, _)| begun == next);
+            if is_begun || next.voice != chunk.voice || !is_speakable(&next.text) {
+                continue;
+            }
+            // What is wrong with it is said when it is wanted.
+            if let Ok(begun) = begin(&self.model, voice, next) {
+                self.ahead.push((next.clone(), begun));
+            }
+        }
+        let mut others: Vec<&mut Ahead> = self.ahead.iter_mut().map(|(_, ahead)| ahead).collect();
         let mut observe = |step| {
             progress(share_done(step));
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let spoken = self
-            .model
-            .speak(&text, language, voice, &sampling, &mut Seeded::new(chunk.seed), &mut observe)
-            .map_err(|error| match error {
-                SpeakError::Cancelled => ModelError::Cancelled,
-                SpeakError::NothingToSay => ModelError::NothingToSpeak,
-                SpeakError::T3(T3Error::Device(cause)) | SpeakError::Device(cause) => {
-                    ModelError::Device(cause)
-                }
-                error @ (SpeakError::T3(_) | SpeakError::Text(_) | SpeakError::NothingSaid) => {
-                    ModelError::Refused(error.to_string())
-                }
-            })?;
+        let spoken = self.model.speak_ahead(wanted, voice, &mut others, &mut observe);
+        let spoken = match spoken {
+            Ok(spoken) => spoken,
+            Err(error) => {
+                // Somewhere between two steps.
+                self.ahead.clear();
+                return Err(from_speaking(error));
+            }
+        };
         progress(1.0);
         Ok(spoken.samples)
+    }
+
+    fn expect(&mut self, next: Vec<ChunkRequest>) {
+        if next.is_empty() {
+            self.ahead.clear();
+        }
+        self.expected = next;
+    }
+}
+
+fn voice<'a>(
+    own: &'a [(String, Voice)],
+    cloner: &'a mut Option<Cloner>,
+    id: &str,
+) -> Result<&'a Voice, ModelError> {
+    match (own.iter().find(|(known, _)| known == id), cloner) {
+        (Some((_, voice)), _) => Ok(voice),
+        (None, Some(cloner)) => cloner.voice(id),
+        (None, None) => Err(ModelError::UnknownVoice(id.to_owned())),
+    }
+}
+
+/// Begins a chunk as its request says.
+fn begin(model: &Chatterbox, voice: &Voice, chunk: &ChunkRequest) -> Result<Ahead, ModelError> {
+    let text = without_unknown_tags(&chunk.text, &model.tags());
+    let mut sampling = model.config().sampling.clone();
+    sampling.exaggeration = voice.speaker.emotion.unwrap_or(sampling.exaggeration);
+    let sampling = overridden(sampling, &chunk.sampling);
+    let language = chunk.language.as_deref().and_then(Language::of_code);
+    model.begin(&text, language, voice, &sampling, chunk.seed).map_err(from_speaking)
+}
+
+fn is_speakable(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
+fn from_speaking(error: SpeakError) -> ModelError {
+    match error {
+        SpeakError::Cancelled => ModelError::Cancelled,
+        SpeakError::NothingToSay => ModelError::NothingToSpeak,
+        SpeakError::T3(T3Error::Device(cause)) | SpeakError::Device(cause) => ModelError::Device(cause),
+        error @ (SpeakError::T3(_) | SpeakError::Text(_) | SpeakError::NothingSaid) => {
+            ModelError::Refused(error.to_string())
+        }
     }
 }
 

@@ -36,8 +36,8 @@ pub struct Decoding {
 }
 
 impl T3 {
-    /// Speaks `text` as tokens. `observe` is called with the count after every token and may break the loop off, which
-    /// gives [`T3Error::Cancelled`].
+    /// Speaks `text` as tokens. `observe` is called with all of them after every one and may break the loop off, which gives
+    /// [`T3Error::Cancelled`].
     pub fn decode(
         &self,
         text: &[u32],
@@ -45,11 +45,11 @@ impl T3 {
         sampling: &SamplingConfig,
         max_tokens: usize,
         noise: &mut dyn Noise,
-        observe: &mut dyn FnMut(usize) -> ControlFlow<()>,
+        observe: &mut dyn FnMut(&[u32]) -> ControlFlow<()>,
     ) -> Result<Decoded, T3Error> {
         let mut decoding = self.begin(text, speaker, sampling, max_tokens)?;
         while !decoding.has_ended() {
-            if decoding.draw(noise)? && observe(decoding.count()).is_break() {
+            if decoding.draw(noise)? && observe(decoding.tokens()).is_break() {
                 return Err(T3Error::Cancelled);
             }
             self.advance(&mut [&mut decoding])?;
@@ -112,14 +112,9 @@ impl Decoding {
         self.ended
     }
 
-    /// Tokens spoken so far.
-    pub fn count(&self) -> usize {
-        self.history.len() - 1
-    }
-
-    /// Sequences that it decodes side by side.
-    pub fn rows(&self) -> usize {
-        self.cache.rows()
+    /// What was spoken so far.
+    pub fn tokens(&self) -> &[u32] {
+        &self.history[1..]
     }
 
     /// Draws the next token from the logits of the last step; false when it ended instead.
@@ -146,7 +141,7 @@ impl Decoding {
                 return Ok(false);
             }
         }
-        self.ended = self.count() == self.max_tokens;
+        self.ended = self.tokens().len() == self.max_tokens;
         Ok(true)
     }
 

@@ -208,6 +208,16 @@ impl T3 {
         }
     }
 
+    /// Utterances that may decode together: as many as keep to [`MOST_ROWS`], and their caches, at the length of a usual
+    /// chunk, to half a gigabyte.
+    pub fn most_together(&self, sampling: &SamplingConfig) -> usize {
+        const CACHES: usize = 512 << 20;
+        const USUAL_POSITIONS: usize = 700;
+        let rows = Self::rows(sampling);
+        let position = 2 * self.config.layers * self.config.width * size_of::<f32>();
+        (CACHES / (position * USUAL_POSITIONS)).min(MOST_ROWS) / rows
+    }
+
     pub fn config(&self) -> &T3Config {
         &self.config
     }

@@ -4,7 +4,7 @@ use chatterbox::device::Choice;
 use chatterbox::pico;
 use chatterbox::pipeline::{Chatterbox, LoadError};
 
-use super::spoken::Spoken;
+use super::spoken::{Spoken, parameters};
 use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
 
@@ -25,11 +25,12 @@ pub(super) fn offer(device: &Placement) -> Option<Offer> {
 /// Describes the embedded model from its configuration alone.
 fn pico_info() -> Result<ModelInfo, LoadError> {
     let named = pico::voices()?;
+    let sampling = pico::config()?.sampling;
     Ok(ModelInfo {
         name: "pico".to_owned(),
         class_name: "ChatterboxPico".to_owned(),
         sample_rate: chatterbox::variant::SAMPLE_RATE,
-        max_chunk_chars: pico::config()?.sampling.max_prompt_chars,
+        max_chunk_chars: sampling.max_prompt_chars,
         default_voice: named.first().map(|voice| voice.id.to_owned()).unwrap_or_default(),
         voices: named
             .into_iter()
@@ -44,6 +45,7 @@ fn pico_info() -> Result<ModelInfo, LoadError> {
             .collect(),
         languages: vec!["en".to_owned()],
         paralinguistic_tags: Vec::new(),
+        parameters: parameters(&sampling),
         cloning: None,
         memory_bytes: pico::LOADED_BYTES,
     })

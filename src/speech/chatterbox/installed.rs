@@ -12,7 +12,7 @@ use chatterbox::voice::Voice;
 use chatterbox::weights::{WeightError, Weights};
 
 use super::cloning::Cloner;
-use super::spoken::Spoken;
+use super::spoken::{Spoken, parameters};
 use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::models::{Architecture, InstalledModel, Models, Role};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
@@ -75,6 +75,7 @@ fn describe(model: &InstalledModel) -> ModelInfo {
         Architecture::Multilingual => "ChatterboxMultilingualTTS",
     };
     let (rules, _) = clip_rules(model.architecture);
+    let sampling = config(model.architecture).sampling;
     let built_in = model.path(Role::Conds).map(|_| VoiceInfo {
         id: BUILT_IN.to_owned(),
         name: "Built-in".to_owned(),
@@ -87,11 +88,12 @@ fn describe(model: &InstalledModel) -> ModelInfo {
         name: model.name.clone(),
         class_name: class_name.to_owned(),
         sample_rate: SAMPLE_RATE,
-        max_chunk_chars: config(model.architecture).sampling.max_prompt_chars,
+        max_chunk_chars: sampling.max_prompt_chars,
         default_voice: BUILT_IN.to_owned(),
         voices: built_in.into_iter().collect(),
         languages: model.languages.clone(),
         paralinguistic_tags: model.path(Role::AddedTokens).map(tags).unwrap_or_default(),
+        parameters: parameters(&sampling),
         cloning: Some(Needs {
             least: Duration::from_secs_f32(rules.shortest),
             best: Duration::from_secs_f32((rules.prompt_tokens as f32 / 25.0).max(10.0)),

@@ -1,10 +1,12 @@
 //! `declaim bench`: how fast a model speaks here, stage by stage.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::compare;
 use super::place::Place;
 use super::serve::model_flags;
 use super::{CliError, say_line};
@@ -44,6 +46,9 @@ pub(super) struct BenchArgs {
     /// Repetitions after the first; the best one counts
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
     runs: u16,
+    /// An earlier report, made with --json, to put today's times beside
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    compare: Option<PathBuf>,
     /// As JSON, for scripts
     #[arg(long)]
     json: bool,
@@ -98,6 +103,7 @@ pub(super) fn run(place: &Place, arguments: &BenchArgs) -> Result<(), CliError> 
         batch: arguments.batch.into(),
         repetitions: arguments.runs.into(),
     };
+    let before = arguments.compare.as_deref().map(compare::read).transpose()?;
     let bar = indicatif::ProgressBar::new_spinner();
     bar.enable_steady_tick(std::time::Duration::from_millis(120));
     let text = text_front_end();
@@ -110,6 +116,9 @@ pub(super) fn run(place: &Place, arguments: &BenchArgs) -> Result<(), CliError> 
         say_line(&serde_json::to_string_pretty(&report).unwrap_or_default());
     } else {
         print(&report);
+    }
+    if let Some(before) = before {
+        compare::print(&before, &serde_json::to_value(&report).unwrap_or_default())?;
     }
     Ok(())
 }
@@ -134,6 +143,12 @@ fn print(report: &Report) {
         model.model, model.weights, model.precision, model.device, model.device_reason
     ));
     say_line("");
+    if let Some(machine) = &model.machine {
+        say_line(&format!(
+            "processor      {:9.1} GB/s of weights read, {:.0} GFLOP/s of products",
+            machine.read_gb_per_s, machine.product_gflop_per_s
+        ));
+    }
     say_line(&format!("load           {:9.3} s", model.load_s));
     say_line(&format!("text           {:9.3} ms for {} characters", text.best_s * 1e3, text.characters));
     say_line(&format!(
@@ -147,6 +162,15 @@ fn print(report: &Report) {
         model.step.tokens_per_s,
         model.step.tokens_per_s / 25.0
     ));
+    if let Some(machine) = &model.machine {
+        let bound = model.step.bytes as f64 / machine.read_gb_per_s / 1e9;
+        say_line(&format!(
+            "               {:9.2} ms would be the time to read its {:.0} MB: {:.0} % of the best step",
+            bound * 1e3,
+            model.step.bytes as f64 / 1e6,
+            100.0 * bound / model.step.best_s
+        ));
+    }
     if let Some(batch) = &model.batch {
         say_line(&format!(
             "T3 batch       {:9.2} ms for a step of {} sequences: {:.2} ms per token",

@@ -4,6 +4,8 @@
 //! Weights may be random ([`crate::weights::formula`]): what a stage costs depends on shapes alone. The number of tokens is
 //! therefore fixed instead of ending at a stop token.
 
+pub mod machine;
+
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -51,6 +53,8 @@ pub struct Report {
     pub device_reason: String,
     /// Of T3's weights.
     pub precision: String,
+    /// The CPU's rates; `None` when a GPU was measured.
+    pub machine: Option<machine::Machine>,
     pub load_s: f64,
     pub prefill: Prefill,
     pub step: StepReport,
@@ -75,6 +79,8 @@ pub struct StepReport {
     pub best_s: f64,
     pub median_s: f64,
     pub tokens_per_s: f64,
+    /// Bytes of weights, keys and values that a step reads.
+    pub bytes: usize,
 }
 
 /// One step of several sequences together.
@@ -112,6 +118,8 @@ pub enum BenchError {
 
 /// Loads the model and measures it; `progress` is told what is being measured.
 pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchError> {
+    progress("what the processor can do");
+    let machine = (!choice.is_gpu).then(machine::measure);
     progress("loading weights");
     let started = Instant::now();
     let (name, weights, bench) = Bench::load(options, choice)?;
@@ -161,11 +169,18 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         weights,
         device: choice.name.clone(),
         device_reason: choice.reason.clone(),
-        precision: if choice.is_gpu { Precision::F32 } else { bench.precision }.to_string(),
+        precision: bench.precision.to_string(),
+        machine,
         load_s,
         batch,
         prefill: Prefill { positions, best_s: prefill.as_secs_f64() },
-        step: StepReport { context: positions, best_s: best, median_s: median, tokens_per_s: 1.0 / median },
+        step: StepReport {
+            context: positions,
+            best_s: best,
+            median_s: median,
+            tokens_per_s: 1.0 / median,
+            bytes: bench.step_bytes(positions),
+        },
         first_audio_s: utterances.iter().map(|u| u.total_s).fold(f64::INFINITY, f64::min),
         utterances,
         peak_memory_mb: peak_memory_mb(),
@@ -206,7 +221,7 @@ impl Bench {
                 ("original", "random", ModelConfig::original(), t3, s3gen)
             }
         };
-        let precision = choice.precision.unwrap_or(Precision::for_weights(config.t3.decoding_weights()));
+        let precision = choice.rounding_for(&config.t3);
         let mut noise = Seeded::new(1);
         let prompt_tokens = if config.t3.prompt_tokens == 0 { 0 } else { options.prompt_tokens };
         let bench = Self {
@@ -231,6 +246,12 @@ impl Bench {
             device: device.clone(),
         };
         Ok((name.to_owned(), kind.to_owned(), bench))
+    }
+
+    fn step_bytes(&self, context: usize) -> usize {
+        let t3 = &self.config.t3;
+        let keys_values = 2 * t3.layers * t3.width * context * T3::rows(&self.config.sampling);
+        self.precision.bytes_for(t3.decoding_weights()) + keys_values * size_of::<f32>()
     }
 
     /// As many sequences as this model decodes side by side.

@@ -15,7 +15,7 @@ use crate::t3::{self, Decoded, T3, T3Error};
 use crate::text::{Language, TextError, TextTokenizer};
 use crate::variant::{Backbone, FRAMES_PER_TOKEN, MEL_HOP, ModelConfig, Order, S3GenConfig, SamplingConfig};
 use crate::voice::{Voice, VoiceError};
-use crate::weights::{Precision, WeightError, Weights};
+use crate::weights::{WeightError, Weights};
 
 /// Why a checkpoint did not load.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +117,7 @@ impl Chatterbox {
     /// Reads every weight to the device and holds the checkpoint to what the networks ask for.
     pub fn load(checkpoint: Checkpoint, choice: &Choice) -> Result<Self, LoadError> {
         let Checkpoint { name, config, tokenizer, t3: t3_weights, s3gen: s3gen_weights } = checkpoint;
-        let precision = choice.precision.unwrap_or(Precision::for_weights(config.t3.decoding_weights()));
+        let precision = choice.rounding_for(&config.t3);
         let t3 = T3::load(&t3_weights.root().decoding(precision), &config.t3, choice.granularity)?;
         t3_weights.finish(&t3::UNUSED)?;
         let s3gen = S3Gen::load(&s3gen_weights.root(), &config.s3gen, &config.hift, choice.granularity)?;

@@ -51,7 +51,7 @@ fn pico_info() -> Result<ModelInfo, LoadError> {
     })
 }
 
-fn load(choice: &Choice) -> Result<Spoken, ModelError> {
+pub(super) fn load(choice: &Choice) -> Result<Spoken, ModelError> {
     let checkpoint = pico::checkpoint(&choice.device).map_err(not_loaded)?;
     let model = Chatterbox::load(checkpoint, choice).map_err(not_loaded)?;
     let named = pico::voices().map_err(not_loaded)?;

@@ -120,7 +120,7 @@ pub fn measure(
 fn start(placement: &Placement) -> Result<Choice, ModelError> {
     let request: Request = placement.device.parse().map_err(not_loaded)?;
     let mut choice = chatterbox::device::choose(request).map_err(not_loaded)?;
-    choice.precision = placement.precision.map(|precision| match precision {
+    choice.rounding = placement.precision.map(|precision| match precision {
         Precision::F32 => weights::Precision::F32,
         Precision::Bf16 => weights::Precision::Bf16,
         Precision::Int8 => weights::Precision::Int8,

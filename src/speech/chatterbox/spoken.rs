@@ -244,6 +244,75 @@ pub(super) fn parameters(config: &SamplingConfig) -> Vec<Parameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::speech::chatterbox::embedded;
+
+    fn pico() -> Spoken {
+        let choice = chatterbox::device::choose(chatterbox::device::Request::Cpu).unwrap();
+        embedded::load(&choice).unwrap().with_chunks_together(3)
+    }
+
+    fn chunks() -> Vec<ChunkRequest> {
+        let texts =
+            ["Good morning!", "…", "The old bridge is open.", "Who is there?", "Yes.", "A long walk home."];
+        let request = |(index, text): (usize, &str)| ChunkRequest {
+            text: text.to_owned(),
+            voice: "slt".to_owned(),
+            language: None,
+            // Drawn, so that a difference in any logit shows sooner or later.
+            sampling: Sampling { temperature: Some(1.0), top_k: Some(0), ..Sampling::default() },
+            seed: 40 + index as u64,
+        };
+        texts.into_iter().enumerate().map(request).collect()
+    }
+
+    #[test]
+    fn chunks_that_were_foretold_sound_to_the_bit_like_chunks_that_come_unannounced() {
+        let mut model = pico();
+        let mut speak = |chunk: &ChunkRequest| model.speak(chunk, &Cancel::default(), &mut |_| {}).unwrap();
+        let unannounced: Vec<Vec<f32>> = chunks().iter().map(&mut speak).collect();
+
+        let all = chunks();
+        for (index, chunk) in all.iter().enumerate() {
+            model.expect(all[index + 1..].to_vec());
+            let spoken = model.speak(chunk, &Cancel::default(), &mut |_| {}).unwrap();
+            assert!(spoken == unannounced[index], "chunk {index} sounds different in company");
+            assert!(model.ahead.len() <= 2 * 3, "{} chunks are held", model.ahead.len());
+            if index == 0 {
+                assert!(!model.ahead.is_empty(), "nothing was begun");
+            }
+        }
+        assert!(model.ahead.is_empty(), "what was begun was spoken");
+    }
+
+    #[test]
+    fn what_was_begun_for_one_is_dropped_when_another_is_wanted_or_the_work_breaks_off() {
+        let mut model = pico();
+        let all = chunks();
+        let stranger = ChunkRequest { seed: 7, ..all[4].clone() };
+        model.expect(all[1..].to_vec());
+        model.speak(&all[0], &Cancel::default(), &mut |_| {}).unwrap();
+        assert!(!model.ahead.is_empty());
+        model.expect(Vec::new());
+        assert!(model.ahead.is_empty(), "the job that foretold has ended");
+
+        model.expect(all[1..].to_vec());
+        model.speak(&all[0], &Cancel::default(), &mut |_| {}).unwrap();
+        model.expect(vec![stranger.clone()]);
+        model.speak(&all[3], &Cancel::default(), &mut |_| {}).unwrap();
+        assert!(model.ahead.iter().all(|(begun, _)| *begun == stranger));
+
+        let cancel = Cancel::default();
+        let mut tokens = 0;
+        let error = model
+            .speak(&all[2], &cancel, &mut |_| {
+                tokens += 1;
+                cancel.cancel();
+            })
+            .unwrap_err();
+        assert!(matches!(error, ModelError::Cancelled), "{error}");
+        assert_eq!(tokens, 1, "it breaks off within one step");
+        assert!(model.ahead.is_empty());
+    }
 
     #[test]
     fn tags_that_a_model_does_not_know_are_not_read_out() {

@@ -28,6 +28,16 @@ impl Precision {
         const IN_CACHE: usize = 10_000_000;
         if count > IN_CACHE { Self::Int8 } else { Self::F32 }
     }
+
+    /// What so many weights take.
+    pub fn bytes_for(self, count: usize) -> usize {
+        match self {
+            Self::F32 => 4 * count,
+            Self::Bf16 => 2 * count,
+            // A scale of four bytes for each 64.
+            Self::Int8 => count + count / 16,
+        }
+    }
 }
 
 /// There is no such precision.

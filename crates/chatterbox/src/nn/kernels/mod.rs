@@ -9,7 +9,7 @@ pub(super) mod attention;
 pub(crate) mod compact;
 pub(super) mod conv;
 pub(crate) mod decoding;
-pub(super) mod linear;
+pub(crate) mod linear;
 mod matrix;
 pub(super) mod pointwise;
 

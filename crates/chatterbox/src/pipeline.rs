@@ -166,13 +166,13 @@ impl Chatterbox {
             &mut |tokens| observe(token_step(tokens.len(), expected)),
         )?;
         let before = Times { text: encoded - started, t3: encoded.elapsed(), ..Times::default() };
-        self.sound(decoded, voice, before, noise, observe)
+        self.sound(&decoded, voice, before, noise, observe)
     }
 
     /// The sound of decoded tokens; `before` is what they took.
     fn sound(
         &self,
-        decoded: Decoded,
+        decoded: &Decoded,
         voice: &Voice,
         before: Times,
         noise: &mut dyn Noise,

@@ -1,11 +1,7 @@
 //! What rounded weights cost: the distance from f32 on the embedded voice and on full-size random weights, and the sameness
 //! of a batch and its members.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a helper that fails fails its test; figures are shown with --nocapture"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
 

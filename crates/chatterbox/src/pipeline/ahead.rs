@@ -83,6 +83,6 @@ impl Chatterbox {
         }
         let mut times = wanted.times;
         times.t3 += started.elapsed();
-        self.sound(wanted.decoding.finish(), voice, times, &mut wanted.noise, observe)
+        self.sound(&wanted.decoding.finish(), voice, times, &mut wanted.noise, observe)
     }
 }

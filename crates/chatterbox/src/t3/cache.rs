@@ -31,6 +31,7 @@ pub struct Cache {
 
 /// Of one layer, `[rows, heads, capacity, head_width]` both.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one for each layer")]
 enum KeysValues {
     Host {
         keys: Vec<f32>,

@@ -118,8 +118,6 @@ pub enum BenchError {
 
 /// Loads the model and measures it; `progress` is told what is being measured.
 pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -> Result<Report, BenchError> {
-    progress("what the processor can do");
-    let machine = (!choice.is_gpu).then(machine::measure);
     progress("loading weights");
     let started = Instant::now();
     let (name, weights, bench) = Bench::load(options, choice)?;
@@ -164,6 +162,10 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         }
         utterances.extend(best);
     }
+    let peak_memory_mb = peak_memory_mb();
+    // Last, since it takes memory of its own.
+    progress("what the processor can do");
+    let machine = (!choice.is_gpu).then(machine::measure);
     Ok(Report {
         model: name,
         weights,
@@ -183,7 +185,7 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         },
         first_audio_s: utterances.iter().map(|u| u.total_s).fold(f64::INFINITY, f64::min),
         utterances,
-        peak_memory_mb: peak_memory_mb(),
+        peak_memory_mb,
     })
 }
 

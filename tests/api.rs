@@ -2,28 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "api/batches.rs"]
+mod batches;
+#[path = "api/callbacks.rs"]
+mod callbacks;
 #[path = "api/described.rs"]
 mod described;
 #[path = "api/documented.rs"]
 mod documented;
 #[path = "api/elevenlabs.rs"]
 mod elevenlabs;
-#[path = "api/mcp.rs"]
-mod mcp;
-#[path = "api/batches.rs"]
-mod batches;
-#[path = "api/callbacks.rs"]
-mod callbacks;
 #[path = "api/events.rs"]
 mod events;
+#[path = "api/formats.rs"]
+mod formats;
 #[path = "api/history.rs"]
 mod history;
 #[path = "api/limits.rs"]
 mod limits;
 #[path = "api/load.rs"]
 mod load;
-#[path = "api/formats.rs"]
-mod formats;
+#[path = "api/mcp.rs"]
+mod mcp;
 #[path = "api/models.rs"]
 mod models;
 #[path = "api/openai.rs"]

@@ -1,11 +1,14 @@
 //! `declaim bench`: how fast a model speaks here, stage by stage.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::compare;
 use super::place::Place;
+use super::serve::model_flags;
 use super::{CliError, say_line};
 use crate::speech::chatterbox::{bench, measure};
 use crate::speech::{chunk, normalize};
@@ -25,6 +28,12 @@ pub(super) struct BenchArgs {
     /// Device to run it on [default: the configured one]
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
+    /// How T3's weights are kept on the CPU: auto, f32, bf16 or int8 [default: the configured one]
+    #[arg(long, value_name = "NAME")]
+    precision: Option<String>,
+    /// Sequences that decode together in the measurement of batches; 0 leaves it out
+    #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u16).range(0..=8))]
+    batch: u16,
     /// Threads of the CPU backend [default: all]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -37,6 +46,9 @@ pub(super) struct BenchArgs {
     /// Repetitions after the first; the best one counts
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
     runs: u16,
+    /// An earlier report, made with --json, to put today's times beside
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    compare: Option<PathBuf>,
     /// As JSON, for scripts
     #[arg(long)]
     json: bool,
@@ -67,7 +79,8 @@ struct TextReport {
 
 pub(super) fn run(place: &Place, arguments: &BenchArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
-    let settings = place.settings(Vec::new())?;
+    let settings =
+        place.settings(model_flags(None, arguments.device.clone(), arguments.precision.clone()))?;
     let measured = match (arguments.model, arguments.random_weights) {
         (Measured::Pico, false) => bench::Model::Pico,
         (Measured::Nano, true) => bench::Model::RandomNano,
@@ -87,13 +100,14 @@ pub(super) fn run(place: &Place, arguments: &BenchArgs) -> Result<(), CliError> 
         model: measured,
         prompt_tokens: arguments.prompt_tokens.into(),
         utterances: arguments.tokens.iter().map(|&tokens| tokens.into()).collect(),
+        batch: arguments.batch.into(),
         repetitions: arguments.runs.into(),
     };
-    let device = arguments.device.as_deref().unwrap_or(&settings.tts_engine.device);
+    let before = arguments.compare.as_deref().map(compare::read).transpose()?;
     let bar = indicatif::ProgressBar::new_spinner();
     bar.enable_steady_tick(std::time::Duration::from_millis(120));
     let text = text_front_end();
-    let figures = measure(&options, device, arguments.threads.map(usize::from), &mut |stage| {
+    let figures = measure(&options, &(&settings).into(), arguments.threads.map(usize::from), &mut |stage| {
         bar.set_message(stage.to_owned());
     });
     bar.finish_and_clear();
@@ -102,6 +116,9 @@ pub(super) fn run(place: &Place, arguments: &BenchArgs) -> Result<(), CliError> 
         say_line(&serde_json::to_string_pretty(&report).unwrap_or_default());
     } else {
         print(&report);
+    }
+    if let Some(before) = before {
+        compare::print(&before, &serde_json::to_value(&report).unwrap_or_default())?;
     }
     Ok(())
 }
@@ -122,10 +139,16 @@ fn text_front_end() -> TextReport {
 fn print(report: &Report) {
     let Report { model, text } = report;
     say_line(&format!(
-        "{} ({} weights) on {}: {}",
-        model.model, model.weights, model.device, model.device_reason
+        "{} ({} weights, T3 in {}) on {}: {}",
+        model.model, model.weights, model.precision, model.device, model.device_reason
     ));
     say_line("");
+    if let Some(machine) = &model.machine {
+        say_line(&format!(
+            "processor      {:9.1} GB/s of weights read, {:.0} GFLOP/s of products",
+            machine.read_gb_per_s, machine.product_gflop_per_s
+        ));
+    }
     say_line(&format!("load           {:9.3} s", model.load_s));
     say_line(&format!("text           {:9.3} ms for {} characters", text.best_s * 1e3, text.characters));
     say_line(&format!(
@@ -139,6 +162,23 @@ fn print(report: &Report) {
         model.step.tokens_per_s,
         model.step.tokens_per_s / 25.0
     ));
+    if let Some(machine) = &model.machine {
+        let bound = model.step.bytes as f64 / machine.read_gb_per_s / 1e9;
+        say_line(&format!(
+            "               {:9.2} ms would be the time to read its {:.0} MB: {:.0} % of the best step",
+            bound * 1e3,
+            model.step.bytes as f64 / 1e6,
+            100.0 * bound / model.step.best_s
+        ));
+    }
+    if let Some(batch) = &model.batch {
+        say_line(&format!(
+            "T3 batch       {:9.2} ms for a step of {} sequences: {:.2} ms per token",
+            batch.best_s * 1e3,
+            batch.sequences,
+            batch.best_per_token_s * 1e3
+        ));
+    }
     for utterance in &model.utterances {
         say_line("");
         say_line(&format!(

@@ -39,10 +39,10 @@ enum Finding {
 
 pub(super) fn run(place: &Place, arguments: &DoctorArgs) -> Result<(), CliError> {
     place.start_log("error")?;
-    let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone()))?;
+    let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone(), None))?;
     let data_dir = place.data_dir()?;
     say_line(&format!("declaim {}\n", env!("CARGO_PKG_VERSION")));
-    match devices(&settings.tts_engine.device) {
+    match devices(&(&settings).into()) {
         Ok(found) => {
             for device in found {
                 let mark = if device.chosen { "*" } else { " " };

@@ -4,6 +4,7 @@
 //! 130 interrupted.
 
 mod bench;
+mod compare;
 mod doctor;
 mod error;
 mod import_upstream;

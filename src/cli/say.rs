@@ -33,6 +33,9 @@ pub(super) struct SayArgs {
     /// Device to run it on [default: the configured one]
     #[arg(long, value_name = "NAME")]
     device: Option<String>,
+    /// How the CPU keeps the token model's weights: auto, f32, bf16 or int8 [default: the configured one]
+    #[arg(long, value_name = "NAME")]
+    precision: Option<String>,
     /// Number that repeats a take; 0 draws one
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     seed: Option<i64>,
@@ -58,7 +61,8 @@ pub(super) struct SayArgs {
 
 pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
-    let settings = place.settings(model_flags(arguments.model.clone(), arguments.device.clone()))?;
+    let flags = model_flags(arguments.model.clone(), arguments.device.clone(), arguments.precision.clone());
+    let settings = place.settings(flags)?;
     let to_stdout = arguments.output == Path::new("-");
     let format = match &arguments.format {
         Some(name) => request::format(name)?,

@@ -183,9 +183,14 @@ pub(super) fn library(settings: &Settings, data_dir: &Path) -> Library {
 }
 
 /// The model and device that a command without a server uses.
-pub(super) fn model_flags(model: Option<String>, device: Option<String>) -> Vec<(&'static str, Value)> {
+pub(super) fn model_flags(
+    model: Option<String>,
+    device: Option<String>,
+    precision: Option<String>,
+) -> Vec<(&'static str, Value)> {
     let mut flags = Vec::new();
     flags.extend(model.map(|name| ("model.name", json!(name))));
     flags.extend(device.map(|name| ("tts_engine.device", json!(name))));
+    flags.extend(precision.map(|name| ("model.precision", json!(name))));
     flags
 }

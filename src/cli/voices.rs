@@ -101,7 +101,7 @@ fn catalog(place: &Place, settings: &Settings) -> Result<Catalog, CliError> {
 }
 
 fn list(place: &Place, asked: ListArgs) -> Result<(), CliError> {
-    let settings = place.settings(model_flags(asked.model, None))?;
+    let settings = place.settings(model_flags(asked.model, None, None))?;
     let catalog = catalog(place, &settings)?;
     let info = catalog.default_model()?;
     if asked.json {

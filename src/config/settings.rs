@@ -56,10 +56,22 @@ pub struct Wyoming {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     pub name: String,
+    /// `None` takes what is best for each model.
+    pub precision: Option<Precision>,
+    /// Chunks of a job that decode together.
+    pub chunks_together: usize,
     /// `None` leaves it to the machine.
     pub memory_bytes: Option<u64>,
     /// `None` keeps loaded models.
     pub unload_after: Option<Duration>,
+}
+
+/// How exactly a token model's weights are kept on the CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+    Bf16,
+    Int8,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -257,6 +269,14 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
         },
         model: Model {
             name: read.text("model.name")?,
+            precision: match read.text("model.precision")?.as_str() {
+                "auto" => None,
+                "f32" => Some(Precision::F32),
+                "bf16" => Some(Precision::Bf16),
+                "int8" => Some(Precision::Int8),
+                other => return Err(read.error("model.precision", "auto, f32, bf16 or int8", &other.into())),
+            },
+            chunks_together: read.size("model.chunks_together", 1..=8)?,
             memory_bytes: read
                 .optional("model.memory_mb", |read, key| read.integer(key, 1..=1 << 30))?
                 .map(|megabytes| (megabytes as u64) << 20),

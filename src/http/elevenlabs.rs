@@ -17,9 +17,9 @@ use super::error::ApiError;
 use super::extract::{Fields, Named};
 use super::speak::sound;
 use super::tts::timestamp;
+use crate::speech::SpeechRequest;
 use crate::speech::model::{VoiceInfo, VoiceKind};
 use crate::speech::request::{self, Draft, DraftError};
-use crate::speech::SpeechRequest;
 
 /// ElevenLabs' own.
 const DEFAULT_OUTPUT: &str = "mp3_44100_128";

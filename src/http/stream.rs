@@ -137,7 +137,8 @@ impl Sound {
     ) -> Result<Response, ApiError> {
         let first = self.first(context, job, accepted).await?;
         let mut headers = HeaderMap::new();
-        if let Ok(media_type) = HeaderValue::try_from(job.request.format.media_type(job.request.sample_rate)) {
+        if let Ok(media_type) = HeaderValue::try_from(job.request.format.media_type(job.request.sample_rate))
+        {
             headers.insert(header::CONTENT_TYPE, media_type);
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -129,7 +129,11 @@ impl Line {
         }
         self.has_begun = true;
         let (found, limit) = (self.text.len(), self.context.settings.limits.max_text_chars);
-        if found > limit { Err(DraftError::TextTooLong { field: "text", found, limit }.into()) } else { Ok(()) }
+        if found > limit {
+            Err(DraftError::TextTooLong { field: "text", found, limit }.into())
+        } else {
+            Ok(())
+        }
     }
 
     /// Says a text, and hears meanwhile what comes.

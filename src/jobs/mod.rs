@@ -25,8 +25,8 @@ use crate::config::Settings;
 use crate::files::FileError;
 use crate::speech::SpeechRequest;
 use crate::speech::stream::Ending;
-pub use batches::{AcceptedBatch, Batch, NewBatch};
 use crate::speech::timeline::Timeline;
+pub use batches::{AcceptedBatch, Batch, NewBatch};
 use cleanup::{Cleaner, CleanupError};
 use events::Hub;
 pub use events::{Event, EventKind, Follower, Following, Tail};
@@ -39,9 +39,9 @@ use outputs::Outputs;
 pub use outputs::Scratch;
 use pace::Pace;
 pub use store::StoreError;
+use store::{Addition, Bounds, Refusal, Store};
 pub use streams::Listening;
 use streams::Streams;
-use store::{Addition, Bounds, Refusal, Store};
 use wakeups::Wakeups;
 
 /// How long a waiter trusts its wake-up before it reads the row anyway: another process may have changed it.

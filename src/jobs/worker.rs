@@ -22,7 +22,7 @@ use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chunk::Chunk;
 use crate::speech::engine::{Engine, Lease, LeaseError, OnBlock, OnProgress};
-use crate::speech::model::{ChunkRequest, ModelError, ModelInfo};
+use crate::speech::model::{ChunkRequest, FORESIGHT, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
 use crate::speech::stream::{Ending, Live};
 use crate::speech::takes::Takes;
@@ -424,9 +424,13 @@ impl Speaking {
             let known = spoken.iter().position(|checkpoint| checkpoint.position == position);
             let known = known.map(|index| spoken.swap_remove(index));
             if !self.is_finished(known, chunk, &info).await? {
-                // Never before a chunk of its own, so that the job gets on however often it is overtaken.
-                if has_spoken && self.shared.store.is_overtaken(&self.claim, now_ms()).await? {
-                    return Err(Stopped::Overtaken);
+                if has_spoken {
+                    // Never before a chunk of its own, so that the job gets on however often it is overtaken.
+                    if self.shared.store.is_overtaken(&self.claim, now_ms()).await? {
+                        return Err(Stopped::Overtaken);
+                    }
+                    // Not beside the first, whose sound somebody waits for.
+                    self.foretell(request, &info, (position + 1..).zip(&chunks[position as usize + 1..]))?;
                 }
                 has_spoken = true;
                 let progress = Arc::clone(&self.progress);
@@ -466,6 +470,18 @@ impl Speaking {
             .await?)
     }
 
+    /// Tells the model what follows. A chunk among it that an earlier start has finished is begun in vain, which is rare.
+    fn foretell<'a>(
+        &self,
+        request: &SpeechRequest,
+        info: &ModelInfo,
+        behind: impl Iterator<Item = (u32, &'a Chunk)>,
+    ) -> Result<(), Stopped> {
+        let next = behind.take(FORESIGHT).map(|(position, chunk)| order(request, info, position, chunk));
+        self.lease.expect(next.collect::<Result<_, _>>()?);
+        Ok(())
+    }
+
     async fn speak_chunk(
         &self,
         request: &SpeechRequest,
@@ -474,17 +490,7 @@ impl Speaking {
         chunk: &Chunk,
         on_progress: OnProgress,
     ) -> Result<(), Stopped> {
-        // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
-        let voice = voice_id(&request.voice, info)
-            .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
-        let mut order = ChunkRequest {
-            text: chunk.text.clone(),
-            voice: voice.to_owned(),
-            language: request.language.clone(),
-            sampling: request.sampling,
-            // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
-            seed: request.seed.wrapping_add(position.into()),
-        };
+        let mut order = order(request, info, position, chunk)?;
         pass("before chunk");
         let begun = Instant::now();
         let live = Arc::clone(&self.live);
@@ -567,6 +573,26 @@ impl Speaking {
         self.progress.raise(99.0);
         Ok(Spoken { output, encode_ms: millis(begun.elapsed()) })
     }
+}
+
+/// What the model is asked for.
+fn order(
+    request: &SpeechRequest,
+    info: &ModelInfo,
+    position: u32,
+    chunk: &Chunk,
+) -> Result<ChunkRequest, Stopped> {
+    // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
+    let voice = voice_id(&request.voice, info)
+        .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
+    Ok(ChunkRequest {
+        text: chunk.text.clone(),
+        voice: voice.to_owned(),
+        language: request.language.clone(),
+        sampling: request.sampling,
+        // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
+        seed: request.seed.wrapping_add(position.into()),
+    })
 }
 
 fn fence(mine: bool) -> Result<(), Stopped> {

@@ -10,7 +10,7 @@ use waveform::wav::{self, WavError};
 
 use super::assemble::{AssembleError, Assembled, SpokenChunk, assemble};
 use super::chunk::Chunk;
-use super::model::{ChunkRequest, ModelError, ModelInfo, SpeechModel};
+use super::model::{ChunkRequest, FORESIGHT, ModelError, ModelInfo, SpeechModel};
 use super::request::voice_id;
 use super::takes::Takes;
 use super::{Cancel, SpeechRequest, plan};
@@ -71,15 +71,18 @@ pub fn speak(
     let total_chunks = chunks.len();
     let mut before = 0.0;
     let mut spoken = Vec::with_capacity(total_chunks);
-    for (position, chunk) in chunks.into_iter().enumerate() {
-        let length = characters(&chunk) / all.max(1.0);
-        let mut order = ChunkRequest {
-            text: chunk.text,
-            voice: voice.clone(),
-            language: request.language.clone(),
-            sampling: request.sampling,
-            seed: request.seed.wrapping_add(position as u64),
-        };
+    let order = |position: usize, chunk: &Chunk| ChunkRequest {
+        text: chunk.text.clone(),
+        voice: voice.clone(),
+        language: request.language.clone(),
+        sampling: request.sampling,
+        seed: request.seed.wrapping_add(position as u64),
+    };
+    for (position, chunk) in chunks.iter().enumerate() {
+        let length = characters(chunk) / all.max(1.0);
+        let behind = chunks.iter().enumerate().skip(position + 1).take(FORESIGHT);
+        model.expect(behind.map(|(position, chunk)| order(position, chunk)).collect());
+        let mut order = order(position, chunk);
         let mut takes = Takes::new(&order.text, info.sample_rate, order.seed, request.retakes);
         let mut most = 0.0_f32;
         loop {

@@ -38,10 +38,19 @@ pub trait SpeechModel: Send {
         emit(&samples);
         Ok(samples)
     }
+
+    /// Says what will be wanted after the next chunk, in this order, instead of what was said before. A model that is
+    /// quicker with several chunks at once may work ahead; what it speaks stays the same.
+    fn expect(&mut self, next: Vec<ChunkRequest>) {
+        drop(next);
+    }
 }
 
+/// Chunks that it is of use to know ahead, at most.
+pub const FORESIGHT: usize = 8;
+
 /// One chunk as the model gets it: normalised text of at most [`ModelInfo::max_chunk_chars`] characters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ChunkRequest {
     pub text: String,
     /// The id of one of [`ModelInfo::voices`].

@@ -4,6 +4,8 @@
 //! Weights may be random ([`crate::weights::formula`]): what a stage costs depends on shapes alone. The number of tokens is
 //! therefore fixed instead of ending at a stop token.
 
+pub mod machine;
+
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -15,7 +17,7 @@ use crate::pipeline::LoadError;
 use crate::s3gen::{Cut, Reference, S3Gen};
 use crate::t3::{Speaker, T3, T3Error, sampling};
 use crate::variant::{MEL_BINS, ModelConfig};
-use crate::weights::Weights;
+use crate::weights::{Precision, Weights};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Options {
     pub prompt_tokens: usize,
     /// Lengths of the utterances, in speech tokens.
     pub utterances: Vec<usize>,
+    /// Sequences that decode together in the measurement of batches; 0 leaves it out.
+    pub batch: usize,
     /// Repetitions; the best one counts, since everything else on a machine only adds time.
     pub repetitions: usize,
 }
@@ -47,9 +51,14 @@ pub struct Report {
     pub weights: String,
     pub device: String,
     pub device_reason: String,
+    /// Of T3's weights.
+    pub precision: String,
+    /// The CPU's rates; `None` when a GPU was measured.
+    pub machine: Option<machine::Machine>,
     pub load_s: f64,
     pub prefill: Prefill,
     pub step: StepReport,
+    pub batch: Option<BatchReport>,
     pub utterances: Vec<UtteranceReport>,
     /// Time until the first sample of the shortest utterance: until its first block, where it can be spoken in blocks.
     pub first_audio_s: f64,
@@ -72,6 +81,16 @@ pub struct StepReport {
     pub best_s: f64,
     pub median_s: f64,
     pub tokens_per_s: f64,
+    /// Bytes of weights, keys and values that a step reads.
+    pub bytes: usize,
+}
+
+/// One step of several sequences together.
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchReport {
+    pub sequences: usize,
+    pub best_s: f64,
+    pub best_per_token_s: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -119,6 +138,20 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
     steps.sort_unstable();
     let (best, median) = (steps[0].as_secs_f64(), steps[steps.len() / 2].as_secs_f64());
 
+    let batch = if options.batch == 0 {
+        None
+    } else {
+        progress("T3: steps of a batch");
+        let mut steps = bench.batch_steps(positions, options.batch, 20)?;
+        steps.sort_unstable();
+        let best_s = steps[0].as_secs_f64();
+        Some(BatchReport {
+            sequences: options.batch,
+            best_s,
+            best_per_token_s: best_s / options.batch as f64,
+        })
+    };
+
     let mut utterances = Vec::new();
     for &tokens in &options.utterances {
         progress(&format!("utterance of {tokens} tokens"));
@@ -132,20 +165,33 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
         utterances.extend(best);
     }
     let whole_s = utterances.iter().map(|u| u.total_s).fold(f64::INFINITY, f64::min);
+    // Before what takes memory of its own.
+    let peak_memory_mb = peak_memory_mb();
     progress("the shortest in blocks");
     let blocks = bench.blocks(options)?;
+    progress("what the processor can do");
+    let machine = (!choice.is_gpu).then(machine::measure);
     Ok(Report {
         model: name,
         weights,
         device: choice.name.clone(),
         device_reason: choice.reason.clone(),
+        precision: bench.precision.to_string(),
+        machine,
         load_s,
+        batch,
         prefill: Prefill { positions, best_s: prefill.as_secs_f64() },
-        step: StepReport { context: positions, best_s: best, median_s: median, tokens_per_s: 1.0 / median },
+        step: StepReport {
+            context: positions,
+            best_s: best,
+            median_s: median,
+            tokens_per_s: 1.0 / median,
+            bytes: bench.step_bytes(positions),
+        },
         first_audio_s: blocks.as_ref().map_or(whole_s, |blocks| blocks.first_audio_s),
         blocks,
         utterances,
-        peak_memory_mb: peak_memory_mb(),
+        peak_memory_mb,
     })
 }
 
@@ -161,6 +207,7 @@ pub struct BlocksReport {
 }
 
 struct Bench {
+    precision: Precision,
     t3: T3,
     s3gen: S3Gen,
     config: ModelConfig,
@@ -193,10 +240,12 @@ impl Bench {
                 ("original", "random", ModelConfig::original(), t3, s3gen)
             }
         };
+        let precision = choice.rounding_for(&config.t3);
         let mut noise = Seeded::new(1);
         let prompt_tokens = if config.t3.prompt_tokens == 0 { 0 } else { options.prompt_tokens };
         let bench = Self {
-            t3: T3::load(&t3.root(), &config.t3, choice.granularity)?,
+            precision,
+            t3: T3::load(&t3.root().decoding(precision), &config.t3, choice.granularity)?,
             s3gen: S3Gen::load(&s3gen.root(), &config.s3gen, &config.hift, choice.granularity)?,
             speaker: Speaker {
                 embedding: noise.normal("speaker", config.t3.speaker_width),
@@ -216,6 +265,12 @@ impl Bench {
             device: device.clone(),
         };
         Ok((name.to_owned(), kind.to_owned(), bench))
+    }
+
+    fn step_bytes(&self, context: usize) -> usize {
+        let t3 = &self.config.t3;
+        let keys_values = 2 * t3.layers * t3.width * context * T3::rows(&self.config.sampling);
+        self.precision.bytes_for(t3.decoding_weights()) + keys_values * size_of::<f32>()
     }
 
     /// As many sequences as this model decodes side by side.
@@ -242,6 +297,28 @@ impl Bench {
             .map(|index| {
                 let started = Instant::now();
                 crate::t3::read(self.t3.step(index as u32, &mut cache))?;
+                Ok(started.elapsed())
+            })
+            .collect()
+    }
+
+    /// Each sequence stands at a context of its own, as chunks of a text do: up to a tenth shorter.
+    fn batch_steps(&self, context: usize, sequences: usize, count: usize) -> Result<Vec<Duration>, T3Error> {
+        let mut caches = (0..sequences)
+            .map(|index| {
+                let context = context - context / 10 * index / sequences;
+                let embeddings = self.embeddings(context);
+                let mut cache = self.t3.cache(embeddings.dims()[0], context + count);
+                crate::t3::read(self.t3.prefill(embeddings, &mut cache))?;
+                Ok(cache)
+            })
+            .collect::<Result<Vec<_>, T3Error>>()?;
+        let tokens = some_tokens(sequences, self.config.s3gen.vocab);
+        (0..count)
+            .map(|_| {
+                let mut caches: Vec<_> = caches.iter_mut().collect();
+                let started = Instant::now();
+                crate::t3::read(self.t3.step_together(&tokens, &mut caches))?;
                 Ok(started.elapsed())
             })
             .collect()
@@ -293,7 +370,7 @@ impl Bench {
         let mut spoken = Vec::with_capacity(tokens);
         while spoken.len() < tokens {
             sampling::guide(&mut logits, self.config.t3.speech_vocab, sampling.cfg_weight);
-            let token = sampling::sample(logits, &spoken, sampling, noise).unwrap_or(0);
+            let token = sampling::sample(&mut logits, &spoken, sampling, noise).unwrap_or(0);
             // A fixed count is measured, so control tokens are replaced instead of obeyed.
             let token = token % self.config.s3gen.vocab as u32;
             spoken.push(token);

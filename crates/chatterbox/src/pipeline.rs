@@ -1,16 +1,18 @@
 //! The whole chain: text → token ids → T3 → speech tokens → S3Gen → mel → HiFT → samples.
 
+mod ahead;
 mod blocks;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+pub use ahead::Ahead;
 use burn::tensor::Device;
 
 use crate::device::Choice;
 use crate::noise::Noise;
 use crate::s3gen::{self, S3Gen};
-use crate::t3::{self, T3, T3Error};
+use crate::t3::{self, Decoded, T3, T3Error};
 use crate::text::{Language, TextError, TextTokenizer};
 use crate::variant::{Backbone, FRAMES_PER_TOKEN, MEL_HOP, ModelConfig, Order, S3GenConfig, SamplingConfig};
 use crate::voice::{Voice, VoiceError};
@@ -77,6 +79,7 @@ pub struct Chatterbox {
     t3: T3,
     s3gen: S3Gen,
     device: Device,
+    on_gpu: bool,
 }
 
 /// Where the work stands; handed to the observer, who may break it off.
@@ -115,11 +118,12 @@ impl Chatterbox {
     /// Reads every weight to the device and holds the checkpoint to what the networks ask for.
     pub fn load(checkpoint: Checkpoint, choice: &Choice) -> Result<Self, LoadError> {
         let Checkpoint { name, config, tokenizer, t3: t3_weights, s3gen: s3gen_weights } = checkpoint;
-        let t3 = T3::load(&t3_weights.root(), &config.t3, choice.granularity)?;
+        let precision = choice.rounding_for(&config.t3);
+        let t3 = T3::load(&t3_weights.root().decoding(precision), &config.t3, choice.granularity)?;
         t3_weights.finish(&t3::UNUSED)?;
         let s3gen = S3Gen::load(&s3gen_weights.root(), &config.s3gen, &config.hift, choice.granularity)?;
         s3gen_weights.finish(&s3gen::UNUSED)?;
-        Ok(Self { name, config, tokenizer, t3, s3gen, device: choice.device.clone() })
+        Ok(Self { name, config, tokenizer, t3, s3gen, device: choice.device.clone(), on_gpu: choice.is_gpu })
     }
 
     pub fn name(&self) -> &str {
@@ -162,15 +166,27 @@ impl Chatterbox {
             noise,
             &mut |tokens| observe(token_step(tokens.len(), expected)),
         )?;
+        let before = Times { text: encoded - started, t3: encoded.elapsed(), ..Times::default() };
+        self.sound(&decoded, voice, before, noise, observe)
+    }
+
+    /// The sound of decoded tokens; `before` is what they took.
+    fn sound(
+        &self,
+        decoded: &Decoded,
+        voice: &Voice,
+        before: Times,
+        noise: &mut dyn Noise,
+        observe: &mut dyn FnMut(Step) -> ControlFlow<()>,
+    ) -> Result<Utterance, SpeakError> {
+        let started = Instant::now();
         if !decoded.stopped {
-            tracing::warn!(characters, tokens = decoded.tokens.len(), "the model did not stop by itself");
+            tracing::warn!(tokens = decoded.tokens.len(), "the model did not stop by itself");
         }
         let tokens = speakable(&self.config, &decoded.tokens);
         if tokens.is_empty() {
             return Err(SpeakError::NothingSaid);
         }
-        let decoded_at = Instant::now();
-
         let ask = |flow: ControlFlow<()>| if flow.is_break() { Err(SpeakError::Cancelled) } else { Ok(()) };
         ask(observe(Step::Mel))?;
         let mel = self.s3gen.mel(&tokens, &voice.reference, noise);
@@ -180,17 +196,8 @@ impl Chatterbox {
         samples.truncate(untrimmed(&self.config, tokens.len()));
         // Pages that this utterance's lengths needed and the next one's may not. The CPU backend has no pool.
         self.device.memory_cleanup();
-        Ok(Utterance {
-            samples,
-            tokens,
-            stopped: decoded.stopped,
-            times: Times {
-                text: encoded - started,
-                t3: decoded_at - encoded,
-                mel: mel_at - decoded_at,
-                samples: mel_at.elapsed(),
-            },
-        })
+        let times = Times { mel: mel_at - started, samples: mel_at.elapsed(), ..before };
+        Ok(Utterance { samples, tokens, stopped: decoded.stopped, times })
     }
 }
 

@@ -149,7 +149,7 @@ fn rotary_positions_agree_with_the_reference() {
     let sines = case.floats("rope_sin_pos_0_1_2_399_1200");
     for (row, position) in [0, 1, 2, 399, 1200].into_iter().enumerate() {
         let x = Tensor::<4>::from_data(TensorData::new(ones.clone(), [1, 1, 1, 64]), &device());
-        let turned = values(rope.rotate(x, position));
+        let turned = values(rope.rotate(x, &[position]));
         let expected = [&cosines[64 * row..][..32], &sines[64 * row..][..32]].concat();
         let error = max_abs_error(&turned, &expected);
         // An angle of 1200 radians is exact to 6e-5.

@@ -5,14 +5,16 @@ use chatterbox::pico;
 use chatterbox::pipeline::{Chatterbox, LoadError};
 
 use super::spoken::{Spoken, parameters};
-use super::{Offer, in_one_line, not_loaded, start};
+use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
 
 /// `None` only if the program was built from broken files, which the log then says.
-pub(super) fn offer(device: &str) -> Option<Offer> {
-    let device = device.to_owned();
+pub(super) fn offer(device: &Placement) -> Option<Offer> {
+    let device = device.clone();
     match pico_info() {
-        Ok(info) => Some(Offer::new(info, move || Ok(Box::new(load(&start(&device)?)?)))),
+        Ok(info) => Some(Offer::new(info, move || {
+            Ok(Box::new(load(&start(&device)?)?.with_chunks_together(device.chunks_together)))
+        })),
         Err(error) => {
             tracing::error!(error = in_one_line(&error), "the embedded model cannot be described");
             None
@@ -49,7 +51,7 @@ fn pico_info() -> Result<ModelInfo, LoadError> {
     })
 }
 
-fn load(choice: &Choice) -> Result<Spoken, ModelError> {
+pub(super) fn load(choice: &Choice) -> Result<Spoken, ModelError> {
     let checkpoint = pico::checkpoint(&choice.device).map_err(not_loaded)?;
     let model = Chatterbox::load(checkpoint, choice).map_err(not_loaded)?;
     let named = pico::voices().map_err(not_loaded)?;

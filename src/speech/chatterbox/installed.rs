@@ -13,7 +13,7 @@ use chatterbox::weights::{WeightError, Weights};
 
 use super::cloning::Cloner;
 use super::spoken::{Spoken, parameters};
-use super::{Offer, in_one_line, not_loaded, start};
+use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::models::{Architecture, InstalledModel, Models, Role};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
 use crate::voices::Library;
@@ -46,8 +46,8 @@ pub(super) fn rank(architecture: Architecture, expects_gpu: bool) -> u8 {
     }
 }
 
-pub(super) fn offer(model: InstalledModel, device: &str, library: &Library) -> Offer {
-    let (device, library) = (device.to_owned(), library.clone());
+pub(super) fn offer(model: InstalledModel, device: &Placement, library: &Library) -> Offer {
+    let (device, library) = (device.clone(), library.clone());
     Offer::new(describe(&model), move || Ok(Box::new(load(&model, &device, &library)?)))
 }
 
@@ -123,7 +123,7 @@ pub(super) fn open_weights(path: &Path, device: &chatterbox::device::Device) -> 
     if is_safetensors { Weights::open(path, device) } else { Weights::open_pickle(path, device) }
 }
 
-fn load(model: &InstalledModel, device: &str, library: &Library) -> Result<Spoken, ModelError> {
+fn load(model: &InstalledModel, device: &Placement, library: &Library) -> Result<Spoken, ModelError> {
     let path = |role| {
         let lacking =
             || ModelError::NotLoaded(format!("the model {} has no file for its {role}", model.name));
@@ -168,7 +168,8 @@ fn load(model: &InstalledModel, device: &str, library: &Library) -> Result<Spoke
         s3gen: open_weights(path(Role::S3gen)?, &choice.device).map_err(not_loaded)?,
     };
     let loaded = Chatterbox::load(checkpoint, &choice).map_err(not_loaded)?;
-    Spoken::new(loaded, voices, Some(cloner), memory(model), &choice)
+    let spoken = Spoken::new(loaded, voices, Some(cloner), memory(model), &choice)?;
+    Ok(spoken.with_chunks_together(device.chunks_together))
 }
 
 fn built_in_voice(path: &Path, config: &ModelConfig) -> Result<Voice, ModelError> {

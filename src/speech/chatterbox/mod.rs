@@ -9,16 +9,38 @@ mod spoken;
 pub use chatterbox::bench;
 use chatterbox::device::{Choice, Request};
 use chatterbox::text::Language;
+use chatterbox::weights;
 
 use super::catalog::Offer;
 use super::model::ModelError;
+use crate::config::{Precision, Settings};
 use crate::models::Models;
 use crate::voices::Library;
 
-/// Every Chatterbox model of this installation, best first, to run on `device`: `auto`, `cpu`, `gpu` or the name of a
-/// graphics API. Models that can clone speak with the clips of `library`.
-pub fn offers(device: &str, models: &Models, library: &Library) -> Vec<Offer> {
-    let expects_gpu = device.parse().is_ok_and(chatterbox::device::expects_gpu);
+/// Where models run, and how.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// `auto`, `cpu`, `gpu` or the name of a graphics API.
+    pub device: String,
+    /// Of the token model's weights on the CPU; `None` takes what is best for each model.
+    pub precision: Option<Precision>,
+    /// Chunks that decode together, at most.
+    pub chunks_together: usize,
+}
+
+impl From<&Settings> for Placement {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            device: settings.tts_engine.device.clone(),
+            precision: settings.model.precision,
+            chunks_together: settings.model.chunks_together,
+        }
+    }
+}
+
+/// Every Chatterbox model of this installation, best first. Models that can clone speak with the clips of `library`.
+pub fn offers(device: &Placement, models: &Models, library: &Library) -> Vec<Offer> {
+    let expects_gpu = device.device.parse().is_ok_and(chatterbox::device::expects_gpu);
     let mut found = installed::found(models);
     found.sort_by_key(|model| installed::rank(model.architecture, expects_gpu));
     let installed = found.into_iter().map(|model| installed::offer(model, device, library));
@@ -47,7 +69,7 @@ pub struct DeviceReport {
 ///
 /// # Errors
 /// [`ModelError::NotLoaded`] when the setting cannot be met.
-pub fn devices(device: &str) -> Result<Vec<DeviceReport>, ModelError> {
+pub fn devices(device: &Placement) -> Result<Vec<DeviceReport>, ModelError> {
     let choice = start(device)?;
     let adapters = chatterbox::device::adapters();
     let mut reports: Vec<DeviceReport> = adapters
@@ -84,7 +106,7 @@ pub fn devices(device: &str) -> Result<Vec<DeviceReport>, ModelError> {
 /// [`ModelError::NotLoaded`] when the device or the model cannot be had.
 pub fn measure(
     options: &bench::Options,
-    device: &str,
+    device: &Placement,
     threads: Option<usize>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<bench::Report, ModelError> {
@@ -95,9 +117,14 @@ pub fn measure(
 }
 
 /// Starts the device asked for and logs which one it is and why.
-fn start(device: &str) -> Result<Choice, ModelError> {
-    let request: Request = device.parse().map_err(not_loaded)?;
-    let choice = chatterbox::device::choose(request).map_err(not_loaded)?;
+fn start(placement: &Placement) -> Result<Choice, ModelError> {
+    let request: Request = placement.device.parse().map_err(not_loaded)?;
+    let mut choice = chatterbox::device::choose(request).map_err(not_loaded)?;
+    choice.rounding = placement.precision.map(|precision| match precision {
+        Precision::F32 => weights::Precision::F32,
+        Precision::Bf16 => weights::Precision::Bf16,
+        Precision::Int8 => weights::Precision::Int8,
+    });
     tracing::info!(device = %choice.name, reason = %choice.reason, "device chosen");
     Ok(choice)
 }

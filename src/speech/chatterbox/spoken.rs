@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 
 use chatterbox::device::{Choice, Reclaim};
-use chatterbox::noise::Seeded;
-use chatterbox::pipeline::{Chatterbox, SpeakError, Step};
+use chatterbox::pipeline::{Ahead, Chatterbox, SpeakError, Step};
 use chatterbox::s3gen::Prepared;
 use chatterbox::t3::T3Error;
 use chatterbox::text::Language;
@@ -15,9 +14,6 @@ use super::cloning::Cloner;
 use crate::speech::model::{ChunkRequest, Loaded, ModelError, Parameter, SpeechModel};
 use crate::speech::{Cancel, Sampling};
 
-/// Given the samples of a chunk as they come.
-type Emit<'a> = &'a mut dyn FnMut(&[f32]);
-
 /// A Chatterbox checkpoint on its device.
 pub(super) struct Spoken {
     model: Chatterbox,
@@ -27,6 +23,11 @@ pub(super) struct Spoken {
     cloner: Option<Cloner>,
     /// What speaking in blocks needs of the voice that it was last done with; some hundred megabytes for a cloned one.
     prepared: Option<Prepared>,
+    /// What will be wanted next, and those chunks of it that were begun.
+    expected: Vec<ChunkRequest>,
+    ahead: Vec<(ChunkRequest, Ahead)>,
+    /// Chunks that decode together, the wanted one included.
+    together: usize,
     loaded: Loaded,
     /// Last: it frees what the fields above leave on the device.
     _reclaim: Reclaim,
@@ -43,12 +44,27 @@ impl Spoken {
     ) -> Result<Self, ModelError> {
         let loaded =
             Loaded { device: choice.name.clone(), device_reason: choice.reason.clone(), resident_bytes };
-        let mut spoken =
-            Self { model, voices, cloner, prepared: None, loaded, _reclaim: Reclaim::on(choice) };
+        let mut spoken = Self {
+            model,
+            voices,
+            cloner,
+            prepared: None,
+            expected: Vec::new(),
+            ahead: Vec::new(),
+            together: 1,
+            loaded,
+            _reclaim: Reclaim::on(choice),
+        };
         if choice.is_gpu {
             spoken.warm_up()?;
         }
         Ok(spoken)
+    }
+
+    /// Lets up to so many chunks decode together, as far as this model and device allow.
+    #[must_use]
+    pub(super) fn with_chunks_together(self, chunks: usize) -> Self {
+        Self { together: chunks.min(self.model.most_together()), ..self }
     }
 
     fn warm_up(&mut self) -> Result<(), ModelError> {
@@ -78,7 +94,47 @@ impl SpeechModel for Spoken {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError> {
-        self.say(chunk, cancel, progress, None)
+        if !is_speakable(&without_unknown_tags(&chunk.text, &self.model.tags())) {
+            return Ok(short_silence());
+        }
+        let voice = voice(&self.voices, &mut self.cloner, &chunk.voice)?;
+        let wanted = match self.ahead.iter().position(|(begun, _)| begun == chunk) {
+            Some(place) => self.ahead.swap_remove(place).1,
+            None => begin(&self.model, voice, chunk)?,
+        };
+        // What was begun is of use to one who goes on as expected, and in the way of everybody else.
+        let expected = &self.expected;
+        self.ahead.retain(|(begun, _)| expected.contains(begun));
+        for next in &self.expected {
+            let open = self.ahead.iter().filter(|(_, ahead)| !ahead.is_decoded()).count();
+            if open + 1 >= self.together || self.ahead.len() >= 2 * self.together || cancel.is_cancelled() {
+                break;
+            }
+            let is_begun = self.ahead.iter().any(|(begun, _)| begun == next);
+            if is_begun || next.voice != chunk.voice || !is_speakable(&next.text) {
+                continue;
+            }
+            // What is wrong with it is said when it is wanted.
+            if let Ok(begun) = begin(&self.model, voice, next) {
+                self.ahead.push((next.clone(), begun));
+            }
+        }
+        let mut others: Vec<&mut Ahead> = self.ahead.iter_mut().map(|(_, ahead)| ahead).collect();
+        let mut observe = |step| {
+            progress(share_done(step));
+            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let spoken = self.model.speak_ahead(wanted, voice, &mut others, &mut observe);
+        let spoken = match spoken {
+            Ok(spoken) => spoken,
+            Err(error) => {
+                // Somewhere between two steps.
+                self.ahead.clear();
+                return Err(from_speaking(error));
+            }
+        };
+        progress(1.0);
+        Ok(spoken.samples)
     }
 
     fn speak_in_blocks(
@@ -88,63 +144,80 @@ impl SpeechModel for Spoken {
         progress: &mut dyn FnMut(f32),
         emit: &mut dyn FnMut(&[f32]),
     ) -> Result<Vec<f32>, ModelError> {
-        self.say(chunk, cancel, progress, Some(emit))
-    }
-}
-
-impl Spoken {
-    /// Whole, or in blocks for a listener.
-    fn say(
-        &mut self,
-        chunk: &ChunkRequest,
-        cancel: &Cancel,
-        progress: &mut dyn FnMut(f32),
-        listener: Option<Emit<'_>>,
-    ) -> Result<Vec<f32>, ModelError> {
-        let own = self.voices.iter().find(|(id, _)| *id == chunk.voice);
-        let voice = match (own, &mut self.cloner) {
-            (Some((_, voice)), _) => voice,
-            (None, Some(cloner)) => cloner.voice(&chunk.voice)?,
-            (None, None) => return Err(ModelError::UnknownVoice(chunk.voice.clone())),
-        };
         let text = without_unknown_tags(&chunk.text, &self.model.tags());
-        if !text.chars().any(char::is_alphanumeric) {
-            // Bare punctuation ("…", "* * *"): a short silence, since a model would babble.
-            let silence = vec![0.0; chatterbox::variant::SAMPLE_RATE as usize / 5];
-            if let Some(emit) = listener {
-                emit(&silence);
-            }
-            return Ok(silence);
-        }
-        let mut sampling = self.model.config().sampling.clone();
-        sampling.exaggeration = voice.speaker.emotion.unwrap_or(sampling.exaggeration);
-        let sampling = overridden(sampling, &chunk.sampling);
-        let language = chunk.language.as_deref().and_then(Language::of_code);
+        let voice = voice(&self.voices, &mut self.cloner, &chunk.voice)?;
+        let prepared = prepared(&self.model, voice, &mut self.prepared).map_err(from_speaking)?;
+        let Some(prepared) = prepared.filter(|_| is_speakable(&text)) else {
+            let samples = self.speak(chunk, cancel, progress)?;
+            emit(&samples);
+            return Ok(samples);
+        };
+        // It goes alone: company would keep its listener waiting.
+        self.ahead.retain(|(begun, _)| begun != chunk);
+        let (sampling, language) = wishes(&self.model, voice, chunk);
         let mut observe = |step| {
             progress(share_done(step));
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let prepared = match &listener {
-            Some(_) => prepared(&self.model, voice, &mut self.prepared).map_err(from_speaking)?,
-            None => None,
-        };
-        let spoken = match (listener, prepared) {
-            (Some(emit), Some(prepared)) => {
-                let voice = (voice, prepared);
-                self.model.speak_in_blocks(&text, language, voice, &sampling, chunk.seed, &mut observe, emit)
-            }
-            (listener, _) => {
-                let mut noise = Seeded::new(chunk.seed);
-                let spoken = self.model.speak(&text, language, voice, &sampling, &mut noise, &mut observe);
-                if let (Some(emit), Ok(spoken)) = (listener, &spoken) {
-                    emit(&spoken.samples);
-                }
-                spoken
-            }
-        }
-        .map_err(from_speaking)?;
+        let voice = (voice, prepared);
+        let spoken =
+            self.model.speak_in_blocks(&text, language, voice, &sampling, chunk.seed, &mut observe, emit);
+        let spoken = spoken.map_err(from_speaking)?;
         progress(1.0);
         Ok(spoken.samples)
+    }
+
+    fn expect(&mut self, next: Vec<ChunkRequest>) {
+        if next.is_empty() {
+            self.ahead.clear();
+        }
+        self.expected = next;
+    }
+}
+
+fn voice<'a>(
+    own: &'a [(String, Voice)],
+    cloner: &'a mut Option<Cloner>,
+    id: &str,
+) -> Result<&'a Voice, ModelError> {
+    match (own.iter().find(|(known, _)| known == id), cloner) {
+        (Some((_, voice)), _) => Ok(voice),
+        (None, Some(cloner)) => cloner.voice(id),
+        (None, None) => Err(ModelError::UnknownVoice(id.to_owned())),
+    }
+}
+
+/// Begins a chunk as its request says.
+fn begin(model: &Chatterbox, voice: &Voice, chunk: &ChunkRequest) -> Result<Ahead, ModelError> {
+    let text = without_unknown_tags(&chunk.text, &model.tags());
+    let (sampling, language) = wishes(model, voice, chunk);
+    model.begin(&text, language, voice, &sampling, chunk.seed).map_err(from_speaking)
+}
+
+/// How a chunk is to be sampled, and in which language it is.
+fn wishes(model: &Chatterbox, voice: &Voice, chunk: &ChunkRequest) -> (SamplingConfig, Option<Language>) {
+    let mut sampling = model.config().sampling.clone();
+    sampling.exaggeration = voice.speaker.emotion.unwrap_or(sampling.exaggeration);
+    (overridden(sampling, &chunk.sampling), chunk.language.as_deref().and_then(Language::of_code))
+}
+
+/// For bare punctuation ("…", "* * *"), at which a model would babble.
+fn short_silence() -> Vec<f32> {
+    vec![0.0; chatterbox::variant::SAMPLE_RATE as usize / 5]
+}
+
+fn is_speakable(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
+fn from_speaking(error: SpeakError) -> ModelError {
+    match error {
+        SpeakError::Cancelled => ModelError::Cancelled,
+        SpeakError::NothingToSay => ModelError::NothingToSpeak,
+        SpeakError::T3(T3Error::Device(cause)) | SpeakError::Device(cause) => ModelError::Device(cause),
+        error @ (SpeakError::T3(_) | SpeakError::Text(_) | SpeakError::NothingSaid) => {
+            ModelError::Refused(error.to_string())
+        }
     }
 }
 
@@ -159,17 +232,6 @@ fn prepared<'a>(
         *kept = model.prepare(voice)?;
     }
     Ok(kept.as_ref())
-}
-
-fn from_speaking(error: SpeakError) -> ModelError {
-    match error {
-        SpeakError::Cancelled => ModelError::Cancelled,
-        SpeakError::NothingToSay => ModelError::NothingToSpeak,
-        SpeakError::T3(T3Error::Device(cause)) | SpeakError::Device(cause) => ModelError::Device(cause),
-        error @ (SpeakError::T3(_) | SpeakError::Text(_) | SpeakError::NothingSaid) => {
-            ModelError::Refused(error.to_string())
-        }
-    }
 }
 
 /// `[laugh]` and the like without those that this model would read out as words.
@@ -237,6 +299,75 @@ pub(super) fn parameters(config: &SamplingConfig) -> Vec<Parameter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::speech::chatterbox::embedded;
+
+    fn pico() -> Spoken {
+        let choice = chatterbox::device::choose(chatterbox::device::Request::Cpu).unwrap();
+        embedded::load(&choice).unwrap().with_chunks_together(3)
+    }
+
+    fn chunks() -> Vec<ChunkRequest> {
+        let texts =
+            ["Good morning!", "…", "The old bridge is open.", "Who is there?", "Yes.", "A long walk home."];
+        let request = |(index, text): (usize, &str)| ChunkRequest {
+            text: text.to_owned(),
+            voice: "slt".to_owned(),
+            language: None,
+            // Drawn, so that a difference in any logit shows sooner or later.
+            sampling: Sampling { temperature: Some(1.0), top_k: Some(0), ..Sampling::default() },
+            seed: 40 + index as u64,
+        };
+        texts.into_iter().enumerate().map(request).collect()
+    }
+
+    #[test]
+    fn chunks_that_were_foretold_sound_to_the_bit_like_chunks_that_come_unannounced() {
+        let mut model = pico();
+        let mut speak = |chunk: &ChunkRequest| model.speak(chunk, &Cancel::default(), &mut |_| {}).unwrap();
+        let unannounced: Vec<Vec<f32>> = chunks().iter().map(&mut speak).collect();
+
+        let all = chunks();
+        for (index, chunk) in all.iter().enumerate() {
+            model.expect(all[index + 1..].to_vec());
+            let spoken = model.speak(chunk, &Cancel::default(), &mut |_| {}).unwrap();
+            assert!(spoken == unannounced[index], "chunk {index} sounds different in company");
+            assert!(model.ahead.len() <= 2 * 3, "{} chunks are held", model.ahead.len());
+            if index == 0 {
+                assert!(!model.ahead.is_empty(), "nothing was begun");
+            }
+        }
+        assert!(model.ahead.is_empty(), "what was begun was spoken");
+    }
+
+    #[test]
+    fn what_was_begun_for_one_is_dropped_when_another_is_wanted_or_the_work_breaks_off() {
+        let mut model = pico();
+        let all = chunks();
+        let stranger = ChunkRequest { seed: 7, ..all[4].clone() };
+        model.expect(all[1..].to_vec());
+        model.speak(&all[0], &Cancel::default(), &mut |_| {}).unwrap();
+        assert!(!model.ahead.is_empty());
+        model.expect(Vec::new());
+        assert!(model.ahead.is_empty(), "the job that foretold has ended");
+
+        model.expect(all[1..].to_vec());
+        model.speak(&all[0], &Cancel::default(), &mut |_| {}).unwrap();
+        model.expect(vec![stranger.clone()]);
+        model.speak(&all[3], &Cancel::default(), &mut |_| {}).unwrap();
+        assert!(model.ahead.iter().all(|(begun, _)| *begun == stranger));
+
+        let cancel = Cancel::default();
+        let mut tokens = 0;
+        let error = model
+            .speak(&all[2], &cancel, &mut |_| {
+                tokens += 1;
+                cancel.cancel();
+            })
+            .unwrap_err();
+        assert!(matches!(error, ModelError::Cancelled), "{error}");
+        assert_eq!(tokens, 1, "it breaks off within one step");
+        assert!(model.ahead.is_empty());
+    }
 
     #[test]
     fn tags_that_a_model_does_not_know_are_not_read_out() {

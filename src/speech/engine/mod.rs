@@ -208,6 +208,12 @@ impl Lease {
         &self.info
     }
 
+    /// Says what will be spoken after the next chunk, so that the model may work ahead. Does not wait.
+    pub fn expect(&self, next: Vec<ChunkRequest>) {
+        // A thread that has stopped needs no telling.
+        let _ = self.engine.thread.order(Order::Expect { model: self.info.name.clone(), next });
+    }
+
     /// Speaks one chunk: mono samples in −1..1 at [`ModelInfo::sample_rate`]. Waits its turn, and for a model that is
     /// loaded afresh after a crash. Dropping the future gives the turn up, but does not interrupt a chunk that is being
     /// spoken: set `cancel` for that.
@@ -241,6 +247,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        // What was begun ahead of a job that has ended is of no use to the next.
+        self.expect(Vec::new());
         // A thread that has stopped keeps no accounts.
         let _ = self.engine.thread.order(Order::Release { model: self.info.name.clone() });
     }

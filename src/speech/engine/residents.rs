@@ -182,6 +182,13 @@ impl Residents {
         })
     }
 
+    /// Tells a model what will be wanted next.
+    pub(super) fn expect(&mut self, name: &str, next: Vec<ChunkRequest>) {
+        if let Some(held) = self.held.get_mut(name) {
+            held.model.expect(next);
+        }
+    }
+
     /// Sees to it that a model is in memory, and counts that as a use. `now` also tries one whose last load failed a moment
     /// ago.
     pub(super) fn ensure(&mut self, name: &str, now: bool) -> Result<(), Missing> {

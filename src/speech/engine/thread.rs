@@ -32,6 +32,10 @@ pub(super) enum Order {
         reply: oneshot::Sender<Result<Vec<f32>, ModelError>>,
         span: tracing::Span,
     },
+    Expect {
+        model: String,
+        next: Vec<ChunkRequest>,
+    },
     Load {
         model: String,
     },
@@ -126,6 +130,7 @@ impl Thread {
                     let _ = reply.send(answer);
                 }
             }
+            Order::Expect { model, next } => self.residents.expect(&model, next),
             Order::Unload { model, reply } => {
                 let _ = reply.send(self.residents.unload(&model));
             }

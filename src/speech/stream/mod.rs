@@ -15,9 +15,9 @@ use std::time::Duration;
 use waveform::encode::{EncodeError, Encoder, Target};
 use waveform::wav::{self, WavError};
 
+use super::SpeechRequest;
 use super::assemble::encoding;
 use super::chunk::Boundary;
-use super::SpeechRequest;
 use super::stitch::Stitching;
 pub use growing::Growing;
 use joining::Joining;
@@ -184,7 +184,16 @@ impl Reader {
         place: Place,
         path: impl Fn(usize) -> PathBuf + Send + 'static,
     ) -> Self {
-        Self { live, request, path: Box::new(path), place, chunk: 0, sound: None, unsent: Vec::new(), is_over: false }
+        Self {
+            live,
+            request,
+            path: Box::new(path),
+            place,
+            chunk: 0,
+            sound: None,
+            unsent: Vec::new(),
+            is_over: false,
+        }
     }
 
     /// The next bytes, as soon as there are any. `None` at the end, or when `is_wanted` says no.

@@ -58,6 +58,7 @@ pub(super) fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceErr
         reason: reason.to_owned(),
         granularity: GRANULARITY,
         is_gpu: true,
+        rounding: None,
     })
 }
 

@@ -12,6 +12,9 @@ use std::str::FromStr;
 
 pub use burn::tensor::Device;
 
+use crate::variant::T3Config;
+use crate::weights;
+
 /// What was asked for with `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -130,6 +133,19 @@ pub struct Choice {
     /// where each new shape compiles kernels.
     pub granularity: usize,
     pub is_gpu: bool,
+    /// How the CPU keeps the token model's weights; `None` is what is best for their number.
+    pub rounding: Option<weights::Precision>,
+}
+
+impl Choice {
+    /// How the weights of this token model are kept here, as far as the CPU's layers do that.
+    pub fn rounding_for(&self, t3: &T3Config) -> weights::Precision {
+        match self.rounding {
+            _ if self.is_gpu => weights::Precision::F32,
+            Some(precision) => precision,
+            None => weights::Precision::for_weights(t3.decoding_weights()),
+        }
+    }
 }
 
 /// Gives memory that tensors have left back to the driver when it is dropped: a GPU's allocator would keep it for later
@@ -263,6 +279,7 @@ fn cpu(reason: String) -> Choice {
         reason,
         granularity: 1,
         is_gpu: false,
+        rounding: None,
     }
 }
 

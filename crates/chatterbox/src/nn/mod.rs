@@ -5,135 +5,22 @@
 
 mod batch_norm;
 mod conv;
-mod host;
-mod kernels;
+mod embedding;
+pub(crate) mod kernels;
+mod linear;
 pub mod past;
 
 pub use batch_norm::{BatchNorm, ScaleShift};
 pub use conv::{Before, Conv1d, ConvTranspose1d, Padding, Snake};
+pub use embedding::Embedding;
+pub use linear::Linear;
 
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
+use burn::tensor::{Tensor, activation, module};
 use kernels::attention::{Distances, Sequence, attend};
 use kernels::pointwise;
 
 use crate::weights::{Scope, WeightError};
-
-/// `y = x·W + b`.
-#[derive(Clone, Debug)]
-pub struct Linear {
-    /// `[in, out]`
-    weight: Tensor<2>,
-    /// `[out]`
-    bias: Option<Tensor<1>>,
-}
-
-impl Linear {
-    /// A PyTorch `Linear`: stored as `[out, in]`, transposed here.
-    pub fn load(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        let bias = Some(scope.tensor("bias", [outputs])?);
-        Ok(Self { bias, ..Self::load_unbiased(scope, inputs, outputs)? })
-    }
-
-    /// A PyTorch `Linear(bias=False)`.
-    pub fn load_unbiased(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        Ok(Self::from_rows(&scope.values("weight", &[outputs, inputs])?, inputs, None, scope.device()))
-    }
-
-    /// Several PyTorch `Linear` of the same input as one, their outputs side by side.
-    pub fn load_joined(
-        scope: &Scope,
-        names: &[&str],
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self, WeightError> {
-        let mut bias = Vec::with_capacity(names.len() * outputs);
-        for name in names {
-            bias.extend(scope.at(name).values("bias", &[outputs])?);
-        }
-        let bias = Some(scope.upload(bias, [names.len() * outputs]));
-        Ok(Self { bias, ..Self::load_joined_unbiased(scope, names, inputs, outputs)? })
-    }
-
-    /// Several PyTorch `Linear(bias=False)` of the same input as one.
-    pub fn load_joined_unbiased(
-        scope: &Scope,
-        names: &[&str],
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self, WeightError> {
-        let mut rows = Vec::with_capacity(names.len() * inputs * outputs);
-        for name in names {
-            rows.extend(scope.at(name).values("weight", &[outputs, inputs])?);
-        }
-        let all = names.len() * outputs;
-        Ok(Self { weight: scope.upload(transposed(&rows, all, inputs), [inputs, all]), bias: None })
-    }
-
-    /// GPT-2's `Conv1D`, a linear layer that is stored as `[in, out]` already.
-    pub fn load_gpt2(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        let weight = scope.tensor("weight", [inputs, outputs])?;
-        Ok(Self { weight, bias: Some(scope.tensor("bias", [outputs])?) })
-    }
-
-    /// A 1×1 convolution `[out, in, 1]` as the linear layer that it is.
-    pub fn load_pointwise_conv(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        let rows = scope.values("weight", &[outputs, inputs, 1])?;
-        Ok(Self::from_rows(&rows, inputs, Some(scope.values("bias", &[outputs])?), scope.device()))
-    }
-
-    /// From PyTorch's order, `rows` = `[out, in]` row-major, for weights that were folded on the host first.
-    pub fn from_rows(rows: &[f32], inputs: usize, bias: Option<Vec<f32>>, device: &Device) -> Self {
-        let outputs = rows.len() / inputs;
-        let weight = TensorData::new(transposed(rows, outputs, inputs), [inputs, outputs]);
-        let bias = bias.map(|bias| Tensor::from_data(TensorData::new(bias, [outputs]), device));
-        Self { weight: Tensor::from_data(weight, device), bias }
-    }
-
-    /// # Shapes
-    /// `[…, in]` → `[…, out]`
-    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        match host::rows_times_matrix(x, &self.weight, self.bias.as_ref()) {
-            Ok(y) => y,
-            Err(x) => self.forward_many(x),
-        }
-    }
-
-    fn forward_many<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let [inputs, outputs] = self.weight.dims();
-        let Some(weight) = kernels::on_host(&self.weight) else {
-            return module::linear(x, self.weight.clone(), self.bias.clone());
-        };
-        let device = x.device();
-        let mut shape = x.dims();
-        shape[D - 1] = outputs;
-        let bias = self.bias.as_ref().and_then(kernels::on_host);
-        let y = kernels::linear::apply(
-            kernels::host_values(x).storage(),
-            weight.storage(),
-            bias.as_ref().map(burn::backend::flex::FlexTensor::storage),
-            inputs,
-            outputs,
-        );
-        kernels::host_tensor(y, shape, &device)
-    }
-}
-
-/// `[rows, columns]` row-major → `[columns, rows]`, in blocks that stay in the cache.
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    const BLOCK: usize = 32;
-    let mut out = vec![0.0; values.len()];
-    for top in (0..rows).step_by(BLOCK) {
-        for left in (0..columns).step_by(BLOCK) {
-            for row in top..rows.min(top + BLOCK) {
-                for column in left..columns.min(left + BLOCK) {
-                    out[column * rows + row] = values[row * columns + column];
-                }
-            }
-        }
-    }
-    out
-}
 
 /// Normalises over the last axis, with gain and bias.
 #[derive(Clone, Debug)]
@@ -172,32 +59,6 @@ impl RmsNorm {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let mean_square = (x.clone() * x.clone()).mean_dim(D - 1);
         x / (mean_square + self.epsilon).sqrt() * self.gain.clone().unsqueeze()
-    }
-}
-
-/// A table of vectors.
-#[derive(Clone, Debug)]
-pub struct Embedding {
-    /// `[rows, width]`
-    table: Tensor<2>,
-}
-
-impl Embedding {
-    pub fn load(scope: &Scope, rows: usize, width: usize) -> Result<Self, WeightError> {
-        Ok(Self { table: scope.tensor("weight", [rows, width])? })
-    }
-
-    /// The rows of `ids`, which must be smaller than the table: `[1, ids, width]`.
-    pub fn forward(&self, ids: &[u32]) -> Tensor<3> {
-        let indices = ids.iter().map(|&id| id as i32).collect::<Vec<_>>();
-        let indices: Tensor<1, Int> =
-            Tensor::from_data(TensorData::new(indices, [ids.len()]), &self.table.device());
-        self.table.clone().select(0, indices).unsqueeze()
-    }
-
-    /// Consecutive rows: `[1, length, width]`.
-    pub fn rows(&self, start: usize, length: usize) -> Tensor<3> {
-        self.table.clone().narrow(0, start, length).unsqueeze()
     }
 }
 

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
+use super::attention;
 use super::conv::{Before, Conv1d};
 use super::kernels::attention::{Distances, Sequence, attend};
 use super::kernels::{host_tensor, host_values, is_host};
-use super::{Device, attention};
 
 /// Whether networks on this device can remember.
 pub fn can_remember(device: &Device) -> bool {

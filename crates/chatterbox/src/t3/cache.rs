@@ -2,19 +2,23 @@
 //!
 //! One buffer per layer, written in place, so that no token allocates or copies it. On a GPU every new shape costs a kernel
 //! compilation, so lengths there are rounded up to a granularity and the surplus is masked; on the CPU the granularity is 1
-//! and nothing is padded.
+//! and nothing is padded. Sequences that decode together have a cache each, since they begin, grow and end apart.
 
 use std::ops::Range;
 
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
+use crate::nn::kernels::decoding::{Head, attend};
+use crate::nn::kernels::{host_tensor, host_values, is_host};
+
 /// What decoding has seen so far. Made for one utterance and dropped with it.
 #[derive(Debug)]
 pub struct Cache {
-    layers: Vec<Option<KeysValues>>,
+    layers: Vec<KeysValues>,
     rows: usize,
-    scale: f64,
+    heads: usize,
+    head_width: usize,
     /// Positions written.
     length: usize,
     /// How many of them the prefix had.
@@ -25,11 +29,16 @@ pub struct Cache {
     watch: Option<Watch>,
 }
 
+/// Of one layer, `[rows, heads, capacity, head_width]` both.
 #[derive(Debug)]
-struct KeysValues {
-    /// `[rows, heads, capacity, head_width]`
-    keys: Tensor<4>,
-    values: Tensor<4>,
+#[expect(clippy::large_enum_variant, reason = "one for each layer")]
+enum KeysValues {
+    Host {
+        keys: Vec<f32>,
+        values: Vec<f32>,
+    },
+    /// Taken out while they are written, since a tensor is changed in place only when nobody else holds it.
+    Device(Option<(Tensor<4>, Tensor<4>)>),
 }
 
 /// The sizes of a transformer's attention.
@@ -72,11 +81,21 @@ impl Cache {
     ) -> Self {
         let Shape { layers, heads, head_width } = shape;
         let capacity = positions.next_multiple_of(granularity);
-        let buffer = || Tensor::zeros([rows, heads, capacity, head_width], device);
+        let on_host = is_host(device);
+        let layer = |_| {
+            if on_host {
+                let buffer = || vec![0.0; rows * heads * capacity * head_width];
+                KeysValues::Host { keys: buffer(), values: buffer() }
+            } else {
+                let buffer = || Tensor::zeros([rows, heads, capacity, head_width], device);
+                KeysValues::Device(Some((buffer(), buffer())))
+            }
+        };
         Self {
-            layers: (0..layers).map(|_| Some(KeysValues { keys: buffer(), values: buffer() })).collect(),
+            layers: (0..layers).map(layer).collect(),
             rows,
-            scale: 1.0 / (head_width as f64).sqrt(),
+            heads,
+            head_width,
             length: 0,
             prefix: 0,
             capacity,
@@ -115,9 +134,10 @@ impl Cache {
     /// three times `[rows, heads, padded, head_width]` → the same
     pub(super) fn attend_prefix(&mut self, layer: usize, length: usize, qkv: [Tensor<4>; 3]) -> Tensor<4> {
         let [q, k, v] = qkv;
-        write(&mut self.layers[layer], 0, k.clone(), v.clone());
+        self.write(layer, 0, k.clone(), v.clone());
+        let scale = self.scale();
         if let Some(watch) = &mut self.watch {
-            watch.look(layer, &q, &k, self.scale, length - watch.prefix_rows..length);
+            watch.look(layer, &q, &k, scale, length - watch.prefix_rows..length);
         }
         // Attention is causal, so positions behind the prefix change nothing before them.
         let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
@@ -138,15 +158,17 @@ impl Cache {
         View { position, visible, surplus }
     }
 
-    /// Attention of one new position to all before it and itself.
+    /// Attention of one new position to all before it and itself, on a device.
     ///
     /// # Shapes
     /// three times `[rows, heads, 1, head_width]` → the same
-    pub(super) fn attend_step(&mut self, layer: usize, view: &View, qkv: [Tensor<4>; 3]) -> Tensor<4> {
+    fn attend_on_device(&mut self, layer: usize, view: &View, qkv: [Tensor<4>; 3]) -> Tensor<4> {
         let [q, k, v] = qkv;
-        let (keys, values) = write(&mut self.layers[layer], view.position, k, v);
+        self.write(layer, view.position, k, v);
+        let KeysValues::Device(Some((keys, values))) = &self.layers[layer] else { return q };
+        let [keys, values] = [keys, values].map(|all| all.clone().narrow(2, 0, view.visible));
         // [rows, heads, 1, head_width] · [rows, heads, head_width, visible]
-        let scores = q.mul_scalar(self.scale).matmul(keys.narrow(2, 0, view.visible).swap_dims(2, 3));
+        let scores = q.mul_scalar(self.scale()).matmul(keys.swap_dims(2, 3));
         let scores = match &view.surplus {
             Some(mask) => scores + mask.clone(),
             None => scores,
@@ -155,7 +177,33 @@ impl Cache {
         if let Some(watch) = &mut self.watch {
             watch.keep(layer, &weights);
         }
-        weights.matmul(values.narrow(2, 0, view.visible))
+        weights.matmul(values)
+    }
+
+    /// Writes new keys and values, `[rows, heads, n, head_width]`, at `position`.
+    fn write(&mut self, layer: usize, position: usize, k: Tensor<4>, v: Tensor<4>) {
+        let [rows, heads, count, width] = k.dims();
+        match &mut self.layers[layer] {
+            KeysValues::Host { keys, values } => {
+                for (new, all) in [(k, keys), (v, values)] {
+                    let new = host_values(new);
+                    let all = all.chunks_exact_mut(self.capacity * width);
+                    for (new, all) in new.storage::<f32>().chunks_exact(count * width).zip(all) {
+                        all[position * width..][..count * width].copy_from_slice(new);
+                    }
+                }
+            }
+            KeysValues::Device(held) => {
+                let place = [0..rows, 0..heads, position..position + count, 0..width];
+                *held = held.take().map(|(keys, values)| {
+                    (keys.slice_assign(place.clone(), k), values.slice_assign(place, v))
+                });
+            }
+        }
+    }
+
+    fn scale(&self) -> f64 {
+        1.0 / (self.head_width as f64).sqrt()
     }
 
     /// Ends a step once every layer has attended.
@@ -183,7 +231,7 @@ impl Watch {
     /// Repeats the attention of single `positions` of a prefix, since the fused kernel keeps no weights.
     fn look(&mut self, layer: usize, q: &Tensor<4>, k: &Tensor<4>, scale: f64, positions: Range<usize>) {
         let padded = k.dims()[2];
-        if !self.heads.iter().any(|(watched, _)| *watched == layer) {
+        if !self.watches(layer) {
             return;
         }
         let rows = positions.map(|position| {
@@ -191,6 +239,10 @@ impl Watch {
             activation::softmax(scores + mask_after(position, padded, &q.device()), 3)
         });
         self.keep(layer, &Tensor::cat(rows.collect(), 2));
+    }
+
+    fn watches(&self, layer: usize) -> bool {
+        self.heads.iter().any(|(watched, _)| *watched == layer)
     }
 
     /// Adds this layer's watched heads; `weights` is `[rows, heads, positions, visible]`.
@@ -209,22 +261,65 @@ impl Watch {
     }
 }
 
-/// Writes new keys and values at `position` and returns the whole buffers. They are taken out of the cache while being
-/// written, since a tensor is changed in place only when nobody else holds it.
-fn write(
-    cached: &mut Option<KeysValues>,
-    position: usize,
-    k: Tensor<4>,
-    v: Tensor<4>,
-) -> (Tensor<4>, Tensor<4>) {
-    let [rows, heads, count, width] = k.dims();
-    let place = [0..rows, 0..heads, position..position + count, 0..width];
-    let (keys, values) = match cached.take() {
-        Some(held) => (held.keys.slice_assign(place.clone(), k), held.values.slice_assign(place, v)),
-        None => (k, v),
-    };
-    *cached = Some(KeysValues { keys: keys.clone(), values: values.clone() });
-    (keys, values)
+/// Attention of one new position of each sequence to all before it and itself. The rows of all caches lie one behind the
+/// other.
+///
+/// # Shapes
+/// three times `[rows of all, heads, 1, head_width]` → the same
+pub(super) fn attend_step(
+    caches: &mut [&mut Cache],
+    layer: usize,
+    views: &[View],
+    qkv: [Tensor<4>; 3],
+) -> Tensor<4> {
+    if caches.iter().all(|cache| matches!(cache.layers[layer], KeysValues::Host { .. })) {
+        return attend_on_host(caches, layer, qkv);
+    }
+    let mut first = 0;
+    let attended = caches.iter_mut().zip(views).map(|(cache, view)| {
+        let own = qkv.clone().map(|all| all.narrow(0, first, cache.rows));
+        first += cache.rows;
+        cache.attend_on_device(layer, view, own)
+    });
+    Tensor::cat(attended.collect(), 0)
+}
+
+fn attend_on_host(caches: &mut [&mut Cache], layer: usize, qkv: [Tensor<4>; 3]) -> Tensor<4> {
+    let (shape, device) = (qkv[0].dims(), qkv[0].device());
+    let width = shape[3];
+    let [q, k, v] = qkv;
+    let mut first = 0;
+    for cache in caches.iter_mut() {
+        let own = |all: &Tensor<4>| all.clone().narrow(0, first, cache.rows);
+        let (k, v, position) = (own(&k), own(&v), cache.length);
+        first += cache.rows;
+        cache.write(layer, position, k, v);
+    }
+
+    let q = host_values(q);
+    let mut y = vec![0.0; shape.iter().product()];
+    let mut places = q.storage::<f32>().chunks_exact(width).zip(y.chunks_exact_mut(width));
+    let mut heads = Vec::with_capacity(shape[0] * shape[1]);
+    for cache in caches.iter() {
+        let KeysValues::Host { keys, values } = &cache.layers[layer] else { continue };
+        let size = cache.capacity * width;
+        let seen = (cache.length + 1) * width;
+        let keys_values = keys.chunks_exact(size).zip(values.chunks_exact(size));
+        for ((keys, values), (query, y)) in keys_values.zip(&mut places) {
+            heads.push(Head { query, keys: &keys[..seen], values: &values[..seen], y });
+        }
+    }
+    let mut weights = attend(heads).into_iter();
+    for cache in caches.iter_mut() {
+        let own: Vec<Vec<f32>> = weights.by_ref().take(cache.rows * cache.heads).collect();
+        if let Some(watch) = &mut cache.watch
+            && watch.watches(layer)
+        {
+            let own = host_tensor(own.concat(), [cache.rows, cache.heads, 1, cache.length + 1], &device);
+            watch.keep(layer, &own);
+        }
+    }
+    host_tensor(y, shape, &device)
 }
 
 /// `[1, 1, 1, visible]`: 0 up to `position`, a large negative number behind it.

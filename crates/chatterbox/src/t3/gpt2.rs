@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 
 use super::cache::Shape;
-use super::transformer::{Transformer, split_heads};
+use super::transformer::{Transformer, by_row, split_heads};
 use crate::nn::{Embedding, LayerNorm, Linear, gelu_new};
 use crate::variant::T3Config;
 use crate::weights::{Scope, WeightError};
@@ -62,12 +62,12 @@ impl Transformer for Gpt2 {
         Shape { layers: self.blocks.len(), heads: self.heads, head_width: self.width / self.heads }
     }
 
-    fn enter(&self, x: Tensor<3>, position: usize) -> Tensor<3> {
+    fn enter(&self, x: Tensor<3>, positions: &[usize]) -> Tensor<3> {
         let length = x.dims()[1];
-        x + self.positions.rows(position, length)
+        x + by_row(positions, |position| self.positions.rows(position, length))
     }
 
-    fn queries_keys_values(&self, layer: usize, x: Tensor<3>, _: usize) -> [Tensor<4>; 3] {
+    fn queries_keys_values(&self, layer: usize, x: Tensor<3>, _: &[usize]) -> [Tensor<4>; 3] {
         let block = &self.blocks[layer];
         let joined = block.attention_in.forward(block.norm_1.forward(x));
         [0, 1, 2].map(|part| split_heads(joined.clone().narrow(2, part * self.width, self.width), self.heads))

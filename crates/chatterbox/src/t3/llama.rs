@@ -1,12 +1,12 @@
 //! The Llama backbone of the original and multilingual models: RMS norms, rotary positions, a gated feed-forward, and no
 //! biases anywhere.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 
 use super::cache::Shape;
 use super::rope::Rope;
 use super::transformer::{Transformer, split_heads};
-use crate::nn::{Linear, RmsNorm};
+use crate::nn::{Linear, RmsNorm, silu};
 use crate::variant::{LlamaConfig, T3Config};
 use crate::weights::{Scope, WeightError};
 
@@ -73,17 +73,17 @@ impl Transformer for Llama {
     }
 
     /// Nothing is added: positions turn queries and keys instead.
-    fn enter(&self, x: Tensor<3>, _: usize) -> Tensor<3> {
+    fn enter(&self, x: Tensor<3>, _: &[usize]) -> Tensor<3> {
         x
     }
 
-    fn queries_keys_values(&self, layer: usize, x: Tensor<3>, position: usize) -> [Tensor<4>; 3] {
+    fn queries_keys_values(&self, layer: usize, x: Tensor<3>, positions: &[usize]) -> [Tensor<4>; 3] {
         let (heads, width) = (self.heads, self.width);
         let block = &self.blocks[layer];
         let joined = block.attention_in.forward(block.norm_1.forward(x));
         let values = split_heads(joined.clone().narrow(2, 2 * width, width), heads);
         // Queries and keys turn together, as the heads of one tensor.
-        let turned = self.rope.rotate(split_heads(joined.narrow(2, 0, 2 * width), 2 * heads), position);
+        let turned = self.rope.rotate(split_heads(joined.narrow(2, 0, 2 * width), 2 * heads), positions);
         [turned.clone().narrow(1, 0, heads), turned.narrow(1, heads, heads), values]
     }
 
@@ -91,7 +91,7 @@ impl Transformer for Llama {
         let block = &self.blocks[layer];
         let x = x + block.attention_out.forward(attended);
         let joined = block.mlp_in.forward(block.norm_2.forward(x.clone()));
-        let gate = activation::silu(joined.clone().narrow(2, 0, self.feed_forward));
+        let gate = silu(joined.clone().narrow(2, 0, self.feed_forward));
         let gated = gate * joined.narrow(2, self.feed_forward, self.feed_forward);
         x + block.mlp_out.forward(gated)
     }

@@ -7,6 +7,7 @@
 pub mod alignment;
 pub mod cache;
 pub mod conditioning;
+mod decoding;
 mod embedding;
 mod gpt2;
 mod llama;
@@ -15,17 +16,16 @@ pub mod rope;
 pub mod sampling;
 mod transformer;
 
-use std::ops::ControlFlow;
-
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::nn::Linear;
-use crate::noise::Noise;
+use crate::nn::kernels::{compact, is_host};
 use crate::variant::{Analyser, Backbone, Order, SamplingConfig, T3Config};
-use crate::weights::{Scope, WeightError};
+use crate::weights::{Precision, Scope, WeightError};
 use alignment::AlignmentAnalyser;
 use cache::Cache;
 use conditioning::Conditioning;
+pub use decoding::{Decoded, Decoding};
 use embedding::TokenEmbedding;
 use gpt2::Gpt2;
 use llama::Llama;
@@ -34,6 +34,9 @@ use transformer::Transformer;
 /// Tensors of a T3 file that inference never touches: the backbones' own token tables, and the head of a training loss on
 /// text.
 pub const UNUSED: [&str; 3] = ["tfmr.wte.", "tfmr.embed_tokens.", "text_head."];
+
+/// Rows that may decode together: those of one sequence are one, or two with guidance.
+pub const MOST_ROWS: usize = compact::FEW;
 
 /// The token model.
 #[derive(Debug)]
@@ -45,6 +48,7 @@ pub struct T3 {
     head: Linear,
     config: T3Config,
     device: Device,
+    on_host: bool,
     granularity: usize,
 }
 
@@ -60,15 +64,6 @@ pub struct Speaker {
     pub prompt_embedding: Option<Vec<f32>>,
     /// The exaggeration that the voice was made with; models without one ignore it, the others take 0.5 where there is none.
     pub emotion: Option<f32>,
-}
-
-/// How a decode ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded {
-    /// Everything sampled, without the stop token.
-    pub tokens: Vec<u32>,
-    /// False when the bound on tokens ended it.
-    pub stopped: bool,
 }
 
 /// Why nothing was decoded.
@@ -87,8 +82,10 @@ pub enum T3Error {
 }
 
 impl T3 {
-    /// Reads a `t3_*` checkpoint. `granularity` is the step in which lengths grow on this device (1: exact).
+    /// Reads a `t3_*` checkpoint. `granularity` is the step in which lengths grow on this device (1: exact). On the CPU the
+    /// weights are kept with the precision that `scope` names, else as f32.
     pub fn load(scope: &Scope, config: &T3Config, granularity: usize) -> Result<Self, WeightError> {
+        let scope = &scope.decoding(scope.precision().unwrap_or(Precision::F32));
         let (width, layers, head) = (config.width, scope.at("tfmr"), scope.at("speech_head"));
         let embedding =
             |kind, vocabulary, rows| TokenEmbedding::load(scope, kind, vocabulary, rows, config.width);
@@ -115,56 +112,9 @@ impl T3 {
             head,
             config: config.clone(),
             device: scope.device().clone(),
+            on_host: is_host(scope.device()),
             granularity,
         })
-    }
-
-    /// Speaks `text` as tokens. `observe` is called with all tokens so far after every one, and may break the loop off, which
-    /// gives [`T3Error::Cancelled`].
-    pub fn decode(
-        &self,
-        text: &[u32],
-        speaker: &Speaker,
-        sampling: &SamplingConfig,
-        max_tokens: usize,
-        noise: &mut dyn Noise,
-        observe: &mut dyn FnMut(&[u32]) -> ControlFlow<()>,
-    ) -> Result<Decoded, T3Error> {
-        let prefix = self.prefix(text, speaker, sampling)?;
-        let [rows, length, _] = prefix.dims();
-        let max_tokens = max_tokens.min(self.room_for_speech(length));
-        let mut cache = self.cache(rows, length + max_tokens);
-        let mut analyser = self.analyser(text, length, sampling, &mut cache);
-        let mut logits = read(self.prefill(prefix, &mut cache))?;
-        // The start token, then everything sampled.
-        let mut history = vec![self.config.start_speech_token];
-        let mut stopped = false;
-        while history.len() <= max_tokens {
-            sampling::guide(&mut logits, self.config.speech_vocab, sampling.cfg_weight);
-            if let (Some(analyser), Some(attention)) = (&mut analyser, cache.take_watched()) {
-                analyser.step(&read(attention)?, &history, &mut logits);
-            }
-            let spoken = history.len() > 1;
-            let (penalised, may_stop) = match sampling.order {
-                Order::Turbo if spoken => (&history[1..], true),
-                Order::Turbo => (&history[..], false),
-                Order::Original => (&history[..], true),
-            };
-            let Some(token) = sampling::sample(logits, penalised, sampling, noise) else { break };
-            if token == self.config.stop_speech_token && may_stop {
-                stopped = true;
-                break;
-            }
-            history.push(token);
-            if observe(&history[1..]).is_break() {
-                return Err(T3Error::Cancelled);
-            }
-            if history.len() > max_tokens {
-                break;
-            }
-            logits = read(self.step(token, &mut cache))?;
-        }
-        Ok(Decoded { tokens: history.split_off(1), stopped })
     }
 
     /// The embeddings of everything before the first speech token: `[rows, conditioning + text + starts, width]`, where
@@ -235,13 +185,37 @@ impl T3 {
 
     /// One speech token in, the same for all rows; logits `[rows, 1, speech_vocab]` for the next one out.
     pub fn step(&self, token: u32, cache: &mut Cache) -> Tensor<3> {
-        // The start token has position 0, however often it is repeated.
-        let embedding = self.speech.forward(&[token], cache.steps() + 1);
-        let embedding = match cache.rows() {
-            1 => embedding,
-            rows => embedding.repeat_dim(0, rows),
+        self.step_together(&[token], &mut [cache])
+    }
+
+    /// One speech token for each of several sequences; logits `[rows of all, 1, speech_vocab]`. Weights are read once for all
+    /// of them, and on the CPU each gets to the bit what it would get alone, if all together have at most [`MOST_ROWS`] rows.
+    pub fn step_together(&self, tokens: &[u32], caches: &mut [&mut Cache]) -> Tensor<3> {
+        let mut step = || {
+            let embeddings = tokens.iter().zip(caches.iter()).map(|(token, cache)| {
+                // The start token has position 0, however often it is repeated.
+                let embedding = self.speech.forward(&[*token], cache.steps() + 1);
+                if cache.rows() == 1 { embedding } else { embedding.repeat_dim(0, cache.rows()) }
+            });
+            let embeddings = Tensor::cat(embeddings.collect(), 0);
+            self.head.forward(self.transformer.step(embeddings, caches))
         };
-        self.head.forward(self.transformer.step(embedding, cache))
+        if self.on_host {
+            // On one of the threads that share the work, or each product would begin with waking them up.
+            rayon::scope(|_| step())
+        } else {
+            step()
+        }
+    }
+
+    /// Utterances that may decode together: as many as keep to [`MOST_ROWS`], and their caches, at the length of a usual
+    /// chunk, to half a gigabyte.
+    pub fn most_together(&self, sampling: &SamplingConfig) -> usize {
+        const CACHES: usize = 512 << 20;
+        const USUAL_POSITIONS: usize = 700;
+        let rows = Self::rows(sampling);
+        let position = 2 * self.config.layers * self.config.width * size_of::<f32>();
+        (CACHES / (position * USUAL_POSITIONS)).min(MOST_ROWS) / rows
     }
 
     pub fn config(&self) -> &T3Config {

@@ -5,6 +5,8 @@ use std::f64::consts::TAU;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::transformer::by_row;
+
 /// Ratio of the fastest to the slowest frequency, nearly.
 const THETA: f64 = 500_000.0;
 /// Wavelengths beyond the context that Llama 3 was first trained on are stretched by this.
@@ -38,13 +40,15 @@ impl Rope {
         Self { cosines: table(cosines), sines: table(sines) }
     }
 
-    /// Turns `[rows, heads, n, head_width]`, whose first position is the `position`-th: channel i with channel i + half.
-    pub fn rotate(&self, x: Tensor<4>, position: usize) -> Tensor<4> {
+    /// Turns `[rows, heads, n, head_width]`, channel i with channel i + half; `positions` says for each row where the first of
+    /// the n stands.
+    pub fn rotate(&self, x: Tensor<4>, positions: &[usize]) -> Tensor<4> {
         let [_, _, length, width] = x.dims();
         let half = width / 2;
         let swapped = Tensor::cat(vec![x.clone().narrow(3, half, half), x.clone().narrow(3, 0, half)], 3);
-        x * self.cosines.clone().narrow(2, position, length)
-            + swapped * self.sines.clone().narrow(2, position, length)
+        let turns =
+            |table: &Tensor<4>| by_row(positions, |position| table.clone().narrow(2, position, length));
+        x * turns(&self.cosines) + swapped * turns(&self.sines)
     }
 }
 

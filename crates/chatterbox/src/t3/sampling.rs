@@ -26,22 +26,23 @@ pub fn process(logits: &mut [f32], history: &[u32], config: &SamplingConfig) {
 /// Classifier-free guidance: `c + weight·(c − u)` of the `vocabulary` conditional logits and the unconditional ones behind
 /// them, which go. Nothing happens to conditional logits alone.
 pub fn guide(logits: &mut Vec<f32>, vocabulary: usize, weight: f32) {
-    let unconditional = logits.split_off(vocabulary);
-    for (c, u) in logits.iter_mut().zip(unconditional) {
-        *c += weight * (*c - u);
+    let (conditional, unconditional) = logits.split_at_mut(vocabulary);
+    for (c, u) in conditional.iter_mut().zip(unconditional) {
+        *c += weight * (*c - *u);
     }
+    logits.truncate(vocabulary);
 }
 
-/// Processes the logits and draws; `None` when every token was removed.
+/// Turns the logits into probabilities and draws; `None` when every token was removed.
 pub fn sample(
-    mut logits: Vec<f32>,
+    logits: &mut [f32],
     history: &[u32],
     config: &SamplingConfig,
     noise: &mut dyn Noise,
 ) -> Option<u32> {
-    process(&mut logits, history, config);
-    softmax(&mut logits);
-    logits.iter().any(|p| *p > 0.0).then(|| noise.pick(&logits) as u32)
+    process(logits, history, config);
+    softmax(logits);
+    logits.iter().any(|p| *p > 0.0).then(|| noise.pick(logits) as u32)
 }
 
 /// 0 leaves the logits alone, as in the reference: it does not mean greedy.
@@ -176,6 +177,6 @@ mod tests {
         let mut config = crate::variant::ModelConfig::nano().sampling;
         config.top_p = 1.0;
         let mut noise = crate::noise::Seeded::new(1);
-        assert_eq!(sample(vec![f32::NEG_INFINITY; 4], &[], &config, &mut noise), None);
+        assert_eq!(sample(&mut [f32::NEG_INFINITY; 4], &[], &config, &mut noise), None);
     }
 }

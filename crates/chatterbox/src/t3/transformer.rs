@@ -5,20 +5,20 @@ use std::fmt::Debug;
 
 use burn::tensor::{Device, Tensor};
 
-use super::cache::{Cache, Shape};
+use super::cache::{Cache, Shape, attend_step};
 
 /// The layers between embeddings and logits.
 ///
 /// # Shapes
-/// `x` is `[rows, n, width]`, its first position being the `position`-th of the sequence.
-pub(super) trait Transformer: Debug + Send {
+/// `x` is `[rows, n, width]`; `positions` says for each row where in its sequence the first of the n stands.
+pub(super) trait Transformer: Debug + Send + Sync {
     fn shape(&self) -> Shape;
 
     /// Adds what the embeddings lack, if anything.
-    fn enter(&self, x: Tensor<3>, position: usize) -> Tensor<3>;
+    fn enter(&self, x: Tensor<3>, positions: &[usize]) -> Tensor<3>;
 
     /// The first half of a layer: → queries, keys and values, `[rows, heads, n, head_width]` each.
-    fn queries_keys_values(&self, layer: usize, x: Tensor<3>, position: usize) -> [Tensor<4>; 3];
+    fn queries_keys_values(&self, layer: usize, x: Tensor<3>, positions: &[usize]) -> [Tensor<4>; 3];
 
     /// The rest of it behind attention, whose result comes as `[rows, n, width]`: projection, residual, feed-forward,
     /// residual.
@@ -39,10 +39,11 @@ pub(super) trait Transformer: Debug + Send {
     /// `[rows, length, width]` → `[rows, 1, width]`
     fn prefill(&self, embeddings: Tensor<3>, cache: &mut Cache) -> Tensor<3> {
         debug_assert!(cache.is_empty(), "a prefix is read once");
-        let length = embeddings.dims()[1];
-        let mut x = self.enter(embeddings.pad([(0, cache.padded(length) - length), (0, 0)], 0.0), 0);
+        let [rows, length, _] = embeddings.dims();
+        let positions = vec![0; rows];
+        let mut x = self.enter(embeddings.pad([(0, cache.padded(length) - length), (0, 0)], 0.0), &positions);
         for layer in 0..self.shape().layers {
-            let qkv = self.queries_keys_values(layer, x.clone(), 0);
+            let qkv = self.queries_keys_values(layer, x.clone(), &positions);
             let attended = cache.attend_prefix(layer, length, qkv);
             x = self.finish(layer, x, merge_heads(attended));
         }
@@ -50,21 +51,33 @@ pub(super) trait Transformer: Debug + Send {
         self.normalise(x).narrow(1, length - 1, 1)
     }
 
-    /// Adds one position.
+    /// Adds one position to each sequence; the rows of all of them lie one behind the other.
     ///
     /// # Shapes
-    /// `[rows, 1, width]` → `[rows, 1, width]`, normalised
-    fn step(&self, embedding: Tensor<3>, cache: &mut Cache) -> Tensor<3> {
-        let view = cache.open_step(&embedding.device());
-        let position = cache.len();
-        let mut x = self.enter(embedding, position);
+    /// `[rows of all, 1, width]` → `[rows of all, 1, width]`, normalised
+    fn step(&self, embeddings: Tensor<3>, caches: &mut [&mut Cache]) -> Tensor<3> {
+        let device = embeddings.device();
+        let views: Vec<_> = caches.iter().map(|cache| cache.open_step(&device)).collect();
+        let positions: Vec<usize> =
+            caches.iter().flat_map(|cache| std::iter::repeat_n(cache.len(), cache.rows())).collect();
+        let mut x = self.enter(embeddings, &positions);
         for layer in 0..self.shape().layers {
-            let qkv = self.queries_keys_values(layer, x.clone(), position);
-            let attended = cache.attend_step(layer, &view, qkv);
+            let qkv = self.queries_keys_values(layer, x.clone(), &positions);
+            let attended = attend_step(caches, layer, &views, qkv);
             x = self.finish(layer, x, merge_heads(attended));
         }
-        cache.close_step();
+        for cache in caches {
+            cache.close_step();
+        }
         self.normalise(x)
+    }
+}
+
+/// What depends on positions, for each row; once, where all rows share theirs.
+pub(super) fn by_row<const D: usize>(positions: &[usize], of: impl Fn(usize) -> Tensor<D>) -> Tensor<D> {
+    match positions {
+        [first, rest @ ..] if rest.iter().all(|position| position == first) => of(*first),
+        _ => Tensor::cat(positions.iter().map(|&position| of(position)).collect(), 0),
     }
 }
 
@@ -96,7 +109,7 @@ pub(super) mod tests {
             cache.watch(&[(0, 1), (1, 0)], 2..5, 2);
             let first = transformer.prefill(prefix.clone(), &mut cache);
             let seen = cache.take_watched().unwrap().unsqueeze();
-            let second = transformer.step(next.clone(), &mut cache);
+            let second = transformer.step(next.clone(), &mut [&mut cache]);
             let seen_again = cache.take_watched().unwrap().unsqueeze();
             [first, second, seen, seen_again].map(|t: Tensor<3>| t.into_data().try_to_vec::<f32>().unwrap())
         };

@@ -44,6 +44,17 @@ pub struct T3Config {
     pub prompt_tokens: usize,
 }
 
+impl T3Config {
+    /// Weights that decoding a token reads.
+    pub fn decoding_weights(&self) -> usize {
+        let feed_forward = match &self.backbone {
+            Backbone::Gpt2 => 8 * self.width,
+            Backbone::Llama(llama) => 3 * llama.feed_forward,
+        };
+        self.width * (self.layers * (4 * self.width + feed_forward) + self.speech_vocab)
+    }
+}
+
 /// The kind of transformer inside T3, and what comes with it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]

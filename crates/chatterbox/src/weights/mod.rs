@@ -6,6 +6,7 @@
 //! in two formats, safetensors and torch's pickles ([`torch`]); a network does not notice which.
 
 pub mod formula;
+pub mod precision;
 mod stored;
 pub(crate) mod torch;
 
@@ -19,6 +20,7 @@ use std::sync::Mutex;
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::Metadata;
 
+pub use precision::Precision;
 pub use torch::TorchError;
 
 use stored::{Stored, Tensors};
@@ -135,7 +137,7 @@ impl Weights {
 
     /// The top of the name tree.
     pub fn root(&self) -> Scope<'_> {
-        Scope { weights: self, prefix: String::new() }
+        Scope { weights: self, prefix: String::new(), decoding: None }
     }
 
     /// Ends the reading: whatever was not asked for and is not under one of `unused` (name prefixes; the caller says why
@@ -226,13 +228,14 @@ fn parse_header(name: &str, header: &[u8], bytes: u64) -> Result<Tensors, Weight
 pub struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,
+    decoding: Option<Precision>,
 }
 
 impl Scope<'_> {
     /// The branch below `name`, which may be several levels (`"ff.net.0"`).
     #[must_use]
     pub fn at(&self, name: &str) -> Self {
-        Self { weights: self.weights, prefix: format!("{}{name}.", self.prefix) }
+        Self { prefix: format!("{}{name}.", self.prefix), ..self.clone() }
     }
 
     /// The `index`-th entry of a list of modules.
@@ -243,6 +246,18 @@ impl Scope<'_> {
 
     pub fn device(&self) -> &Device {
         &self.weights.device
+    }
+
+    /// The same branch, whose layers decode a row or a few at a time: on the CPU they keep their weights rounded to
+    /// `precision`, in the order in which such products read them.
+    #[must_use]
+    pub fn decoding(&self, precision: Precision) -> Self {
+        Self { decoding: Some(precision), ..self.clone() }
+    }
+
+    /// How this branch's layers keep their weights, if they decode.
+    pub fn precision(&self) -> Option<Precision> {
+        self.decoding
     }
 
     /// Whether the checkpoint has this tensor; always false for weights made by [`formula`].

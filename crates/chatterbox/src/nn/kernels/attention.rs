@@ -176,7 +176,7 @@ fn content(
 }
 
 /// Turns `x` into `e^(x − max)` in place; gives their sum.
-struct Exponentials<'a>(&'a mut [f32]);
+pub(super) struct Exponentials<'a>(pub(super) &'a mut [f32]);
 
 impl WithSimd for Exponentials<'_> {
     type Output = f32;

@@ -8,7 +8,7 @@ use super::matrix::{Matrix, multiply};
 ///
 /// # Shapes
 /// `x` `[rows, inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]` → `[rows, outputs]`
-pub(in crate::nn) fn apply(
+pub(crate) fn apply(
     x: &[f32],
     weight: &[f32],
     bias: Option<&[f32]>,

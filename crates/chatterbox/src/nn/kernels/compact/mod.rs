@@ -1,0 +1,226 @@
+//! Weights for decoding: rows of f32, bf16 or 8-bit integers, and their products with f32 activations.
+//!
+//! A decoding step only reads weights and is bound by memory, so half the bytes are half the time. Each output's weights
+//! lie side by side, padded to whole blocks, so that the products below have no remainders: `few` for a row or a few,
+//! `many` for a prefix. Sums are f32 whatever the weights are, and activations are never rounded.
+
+mod element;
+mod few;
+mod many;
+
+use pulp::Arch;
+
+use crate::weights::Precision;
+use element::BLOCK;
+
+/// Up to this many rows `few` is quicker than widening the weights for `many`.
+pub(crate) const FEW: usize = 16;
+
+/// A matrix of which each row is what one output weighs its inputs with.
+#[derive(Debug)]
+pub(crate) struct Compact {
+    elements: Elements,
+    rows: usize,
+    inputs: usize,
+}
+
+/// `[rows, padded inputs]`
+#[derive(Debug)]
+enum Elements {
+    F32(Vec<f32>),
+    Bf16(Vec<half::bf16>),
+    /// A scale for each block.
+    Int8 {
+        values: Vec<i8>,
+        scales: Vec<f32>,
+    },
+}
+
+impl Compact {
+    /// Rounds `values`, `[rows, inputs]` row-major.
+    pub(crate) fn of_rows(values: &[f32], inputs: usize, precision: Precision) -> Self {
+        let rows = values.len() / inputs;
+        let padded = inputs.next_multiple_of(BLOCK);
+        let pad = padded - inputs;
+        let all = rows * padded;
+        let elements = match precision {
+            Precision::F32 => {
+                let mut kept = Vec::with_capacity(all);
+                for row in values.chunks_exact(inputs) {
+                    kept.extend_from_slice(row);
+                    kept.extend(std::iter::repeat_n(0.0, pad));
+                }
+                Elements::F32(kept)
+            }
+            Precision::Bf16 => {
+                let mut kept = Vec::with_capacity(all);
+                for row in values.chunks_exact(inputs) {
+                    kept.extend(row.iter().copied().map(half::bf16::from_f32));
+                    kept.extend(std::iter::repeat_n(half::bf16::ZERO, pad));
+                }
+                Elements::Bf16(kept)
+            }
+            Precision::Int8 => {
+                let mut kept = Vec::with_capacity(all);
+                let mut scales = Vec::with_capacity(all / BLOCK);
+                for row in values.chunks_exact(inputs) {
+                    for block in row.chunks(BLOCK) {
+                        scales.push(element::quantise(block, &mut kept));
+                    }
+                    kept.extend(std::iter::repeat_n(0, pad));
+                }
+                Elements::Int8 { values: kept, scales }
+            }
+        };
+        Self { elements, rows, inputs }
+    }
+
+    /// Outputs.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// `x·Wᵀ + b`. A row of `x` gives the same result to the bit in whatever company it comes, as long as there are at most
+    /// [`FEW`].
+    ///
+    /// # Shapes
+    /// `x` `[n, inputs]`, `bias` `[rows]` → `[n, rows]`
+    pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let count = x.len() / self.inputs;
+        let mut y = match bias {
+            Some(bias) => bias.repeat(count),
+            None => vec![0.0; count * self.rows],
+        };
+        if count > FEW {
+            match &self.elements {
+                Elements::F32(values) => many::multiply_plain(&mut y, x, values, self.inputs),
+                Elements::Bf16(values) => many::multiply(&mut y, x, values, &[], self.inputs),
+                Elements::Int8 { values, scales } => many::multiply(&mut y, x, values, scales, self.inputs),
+            }
+        } else if count > 0 {
+            let (x, padded) = (self.padded(x), self.inputs.next_multiple_of(BLOCK));
+            match &self.elements {
+                Elements::F32(values) => few::multiply(&mut y, &x, values, &[], padded),
+                Elements::Bf16(values) => few::multiply(&mut y, &x, values, &[], padded),
+                Elements::Int8 { values, scales } => few::multiply(&mut y, &x, values, scales, padded),
+            }
+        }
+        y
+    }
+
+    /// Appends one row of the matrix as f32.
+    pub(crate) fn append_row(&self, row: usize, out: &mut Vec<f32>) {
+        let padded = self.inputs.next_multiple_of(BLOCK);
+        let place = row * padded..(row + 1) * padded;
+        let mut wide = vec![0.0; padded];
+        let arch = Arch::new();
+        match &self.elements {
+            Elements::F32(values) => wide.copy_from_slice(&values[place]),
+            Elements::Bf16(values) => element::widen(arch, &values[place], &[], &mut wide),
+            Elements::Int8 { values, scales } => {
+                let blocks = place.start / BLOCK..place.end / BLOCK;
+                element::widen(arch, &values[place], &scales[blocks], &mut wide);
+            }
+        }
+        out.extend_from_slice(&wide[..self.inputs]);
+    }
+
+    fn padded<'a>(&self, x: &'a [f32]) -> std::borrow::Cow<'a, [f32]> {
+        let padded = self.inputs.next_multiple_of(BLOCK);
+        if padded == self.inputs {
+            return x.into();
+        }
+        let mut wide = Vec::with_capacity(x.len() / self.inputs * padded);
+        for row in x.chunks_exact(self.inputs) {
+            wide.extend_from_slice(row);
+            wide.extend(std::iter::repeat_n(0.0, padded - self.inputs));
+        }
+        wide.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::{Noise as _, Seeded};
+
+    /// Largest error of a weight, as a share of the largest weight of its block.
+    fn rounding(precision: Precision) -> f32 {
+        match precision {
+            Precision::F32 => 0.0,
+            Precision::Bf16 => 1.0 / 256.0,
+            Precision::Int8 => 0.5 / 127.0 * 1.001,
+        }
+    }
+
+    const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
+    const SIZES: [(usize, usize); 4] = [(1, 1), (33, 7), (256, 667), (770, 515)];
+
+    #[test]
+    fn products_equal_a_sum_over_the_rounded_weights_for_odd_sizes_and_any_number_of_rows() {
+        let mut noise = Seeded::new(5);
+        for (inputs, rows) in SIZES {
+            let weights = noise.normal("w", rows * inputs);
+            let bias = noise.normal("b", rows);
+            for precision in PRECISIONS {
+                let matrix = Compact::of_rows(&weights, inputs, precision);
+                for count in [1, 2, 3, 7, FEW, FEW + 1, 40] {
+                    let x = noise.normal("x", count * inputs);
+                    let y = matrix.multiply(&x, Some(&bias));
+                    for (x, y) in x.chunks_exact(inputs).zip(y.chunks_exact(rows)) {
+                        for (row, y) in y.iter().enumerate() {
+                            let mut wide = Vec::new();
+                            matrix.append_row(row, &mut wide);
+                            let sum: f64 =
+                                wide.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                            let error = (f64::from(*y) - sum - f64::from(bias[row])).abs();
+                            assert!(error < 1e-4, "{precision} {inputs}×{rows}, {count} rows: {error}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rounded_weight_is_as_near_as_its_precision_allows() {
+        for (inputs, rows) in SIZES {
+            let weights = Seeded::new(6).normal("w", rows * inputs);
+            for precision in PRECISIONS {
+                let matrix = Compact::of_rows(&weights, inputs, precision);
+                for (row, exact) in weights.chunks_exact(inputs).enumerate() {
+                    let mut wide = Vec::new();
+                    matrix.append_row(row, &mut wide);
+                    assert_eq!(wide.len(), inputs);
+                    for (wide, exact) in wide.chunks(BLOCK).zip(exact.chunks(BLOCK)) {
+                        let largest = exact.iter().copied().map(f32::abs).fold(0.0, f32::max);
+                        for (wide, exact) in wide.iter().zip(exact) {
+                            assert!((wide - exact).abs() <= rounding(precision) * largest, "{precision}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_gives_the_same_result_to_the_bit_in_any_company() {
+        for (inputs, rows) in SIZES {
+            let mut noise = Seeded::new(7);
+            let weights = noise.normal("w", rows * inputs);
+            for precision in PRECISIONS {
+                let matrix = Compact::of_rows(&weights, inputs, precision);
+                let x = noise.normal("x", FEW * inputs);
+                let alone: Vec<f32> = x.chunks_exact(inputs).flat_map(|x| matrix.multiply(x, None)).collect();
+                for count in 2..=FEW {
+                    let together = matrix.multiply(&x[..count * inputs], None);
+                    assert_eq!(together, alone[..count * rows], "{precision}, {count} rows");
+                }
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ use crate::config::ConfigError;
 use crate::jobs::{JobStatus, OpenError, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
+use crate::speech::chatterbox::DetectError;
 use crate::speech::direct::SpeakError;
 use crate::speech::model::ModelError;
 use crate::speech::request::DraftError;
@@ -53,6 +54,9 @@ pub enum CliError {
     Interrupted,
     #[error("the text could not be spoken")]
     Speak(#[source] SpeakError),
+
+    #[error(transparent)]
+    Detect(#[from] DetectError),
 
     #[error(transparent)]
     Models(#[from] ModelsError),
@@ -127,6 +131,7 @@ impl CliError {
             }
             Self::Models(ModelsError::Unknown { .. }) => Some("`declaim models list` says what they are for"),
             Self::VoiceInUse { .. } => Some("cancel them with `declaim jobs cancel`, or wait for their end"),
+            Self::Detect(DetectError::Models(_)) => Some("`declaim models pull watermark` gets it (37 MB)"),
             Self::Model(_) => Some("`declaim doctor` says which models and devices there are"),
             Self::App(_)
             | Self::Serve(_)
@@ -137,6 +142,7 @@ impl CliError {
             | Self::Usage(_)
             | Self::Interrupted
             | Self::Speak(_)
+            | Self::Detect(_)
             | Self::Models(_)
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
@@ -170,6 +176,7 @@ impl CliError {
             | Self::Library(_)
             | Self::VoiceInUse { .. }
             | Self::Speak(_)
+            | Self::Detect(_)
             | Self::Models(_)
             | Self::DamagedModel { .. }
             | Self::NoJobs(_)

@@ -13,6 +13,7 @@ mod say;
 mod serve;
 mod signals;
 mod voices;
+mod watermark;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Command {
     Models(models::ModelsArgs),
     /// List, show and cancel jobs.
     Jobs(jobs::JobsArgs),
+    /// Find the watermark in a recording.
+    Watermark(watermark::WatermarkArgs),
     /// Check devices, data directory, disk, model and port; exits with 1 if something is wrong.
     Doctor(doctor::DoctorArgs),
     /// Measure how fast a model speaks on this machine.
@@ -75,6 +78,10 @@ pub fn run() -> ExitCode {
         Some(Command::Voices(arguments)) => voices::run(&place, arguments),
         Some(Command::Models(arguments)) => models::run(&place, &arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
+        Some(Command::Watermark(arguments)) => match watermark::run(&place, &arguments) {
+            Ok(found) => return found,
+            Err(error) => Err(error),
+        },
         Some(Command::Doctor(arguments)) => doctor::run(&place, &arguments),
         Some(Command::Bench(arguments)) => bench::run(&place, &arguments),
     };

@@ -14,7 +14,7 @@ use serde_json::Value;
 pub use layers::Unknown;
 pub use settings::{
     AudioOutput, Format, GenerationDefaults, Hub, JobQueue, Limits, Model, OwnModel, Server, Settings, Text,
-    TtsEngine, Voices, ranges,
+    TtsEngine, Voices, WatermarkUse, ranges,
 };
 
 /// The defaults, every key commented.

@@ -58,6 +58,8 @@ pub struct ModelInfo {
     pub paralinguistic_tags: Vec<String>,
     /// What it needs of a clip to speak with its voice; `None` for a model that has fixed voices only.
     pub cloning: Option<Needs>,
+    /// What it speaks carries a watermark.
+    pub watermarked: bool,
     /// Bytes that it takes while it is loaded, about; the memory budget is planned with it.
     pub memory_bytes: u64,
 }
@@ -132,6 +134,8 @@ pub struct Loaded {
     pub device_reason: String,
     /// What its weights take there.
     pub resident_bytes: u64,
+    /// What it speaks carries a watermark; the setting may have changed since.
+    pub watermarked: bool,
 }
 
 /// Why a chunk was not spoken.

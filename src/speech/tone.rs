@@ -67,6 +67,7 @@ pub fn info() -> ModelInfo {
         languages: vec!["en".to_owned()],
         paralinguistic_tags: vec!["fail".to_owned(), "panic".to_owned()],
         cloning: None,
+        watermarked: false,
         memory_bytes: MEMORY_BYTES,
     }
 }
@@ -143,6 +144,7 @@ impl SpeechModel for Tone {
         Loaded {
             device: "CPU (one sine)".to_owned(),
             device_reason: "the test model needs no device".to_owned(),
+            watermarked: false,
             resident_bytes: MEMORY_BYTES,
         }
     }

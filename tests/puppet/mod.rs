@@ -65,6 +65,7 @@ pub(crate) fn info(name: &str) -> ModelInfo {
         languages: vec!["en".to_owned()],
         paralinguistic_tags: Vec::new(),
         cloning: None,
+        watermarked: false,
         memory_bytes: 1,
     }
 }
@@ -91,6 +92,7 @@ impl SpeechModel for Puppet {
         Loaded {
             device: "strings".to_owned(),
             device_reason: "the test holds them".to_owned(),
+            watermarked: false,
             resident_bytes: 1,
         }
     }

@@ -4,15 +4,19 @@ use chatterbox::device::Choice;
 use chatterbox::pico;
 use chatterbox::pipeline::{Chatterbox, LoadError};
 
+use super::marking::Marking;
 use super::spoken::Spoken;
 use super::{Offer, in_one_line, not_loaded, start};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
 
+/// Its voices are synthesisers', which nobody could take for a person.
+const MARKED_BY_MAKER: bool = false;
+
 /// `None` only if the program was built from broken files, which the log then says.
-pub(super) fn offer(device: &str) -> Option<Offer> {
-    let device = device.to_owned();
-    match pico_info() {
-        Ok(info) => Some(Offer::new(info, move || Ok(Box::new(load(&start(&device)?)?)))),
+pub(super) fn offer(device: &str, marking: &Marking) -> Option<Offer> {
+    let (device, marking) = (device.to_owned(), marking.clone());
+    match pico_info(&marking) {
+        Ok(info) => Some(Offer::new(info, move || Ok(Box::new(load(&start(&device)?, &marking)?)))),
         Err(error) => {
             tracing::error!(error = in_one_line(&error), "the embedded model cannot be described");
             None
@@ -21,7 +25,7 @@ pub(super) fn offer(device: &str) -> Option<Offer> {
 }
 
 /// Describes the embedded model from its configuration alone.
-fn pico_info() -> Result<ModelInfo, LoadError> {
+fn pico_info(marking: &Marking) -> Result<ModelInfo, LoadError> {
     let named = pico::voices()?;
     Ok(ModelInfo {
         name: "pico".to_owned(),
@@ -43,14 +47,15 @@ fn pico_info() -> Result<ModelInfo, LoadError> {
         languages: vec!["en".to_owned()],
         paralinguistic_tags: Vec::new(),
         cloning: None,
+        watermarked: marking.applies(MARKED_BY_MAKER),
         memory_bytes: pico::LOADED_BYTES,
     })
 }
 
-fn load(choice: &Choice) -> Result<Spoken, ModelError> {
+fn load(choice: &Choice, marking: &Marking) -> Result<Spoken, ModelError> {
     let checkpoint = pico::checkpoint(&choice.device).map_err(not_loaded)?;
     let model = Chatterbox::load(checkpoint, choice).map_err(not_loaded)?;
     let named = pico::voices().map_err(not_loaded)?;
     let voices = named.into_iter().map(|voice| (voice.id.to_owned(), voice.voice)).collect();
-    Spoken::new(model, voices, None, pico::LOADED_BYTES, choice)
+    Spoken::new(model, voices, None, marking.load(MARKED_BY_MAKER)?, pico::LOADED_BYTES, choice)
 }

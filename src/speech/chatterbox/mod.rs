@@ -4,25 +4,29 @@
 mod cloning;
 mod embedded;
 mod installed;
+mod marking;
 mod spoken;
 
 pub use chatterbox::bench;
 use chatterbox::device::{Choice, Request};
 use chatterbox::text::Language;
+pub use marking::{BORDER, DetectError, Detection, detect};
 
 use super::catalog::Offer;
 use super::model::ModelError;
+use crate::config::WatermarkUse;
 use crate::models::Models;
 use crate::voices::Library;
 
 /// Every Chatterbox model of this installation, best first, to run on `device`: `auto`, `cpu`, `gpu` or the name of a
 /// graphics API. Models that can clone speak with the clips of `library`.
-pub fn offers(device: &str, models: &Models, library: &Library) -> Vec<Offer> {
+pub fn offers(device: &str, watermark: WatermarkUse, models: &Models, library: &Library) -> Vec<Offer> {
+    let marking = marking::Marking::new(watermark, models);
     let expects_gpu = device.parse().is_ok_and(chatterbox::device::expects_gpu);
     let mut found = installed::found(models);
-    found.sort_by_key(|model| installed::rank(model.architecture, expects_gpu));
-    let installed = found.into_iter().map(|model| installed::offer(model, device, library));
-    installed.chain(embedded::offer(device)).collect()
+    found.sort_by_key(|model| model.rank(expects_gpu));
+    let installed = found.into_iter().map(|model| installed::offer(model, device, &marking, library));
+    installed.chain(embedded::offer(device, &marking)).collect()
 }
 
 /// The English name of a language that some model of the family speaks.

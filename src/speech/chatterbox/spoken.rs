@@ -1,14 +1,16 @@
 //! A loaded checkpoint behind the trait of `model`.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use chatterbox::device::{Choice, Reclaim};
 use chatterbox::noise::Seeded;
 use chatterbox::pipeline::{Chatterbox, SpeakError, Step};
 use chatterbox::t3::T3Error;
 use chatterbox::text::Language;
-use chatterbox::variant::SamplingConfig;
+use chatterbox::variant::{SAMPLE_RATE, SamplingConfig};
 use chatterbox::voice::Voice;
+use chatterbox::watermark::Watermark;
 
 use super::cloning::Cloner;
 use crate::speech::model::{ChunkRequest, Loaded, ModelError, SpeechModel};
@@ -21,6 +23,8 @@ pub(super) struct Spoken {
     voices: Vec<(String, Voice)>,
     /// Makes voices of the library's clips, where the checkpoint can.
     cloner: Option<Cloner>,
+    /// Marks what is spoken, where it is to be marked.
+    watermark: Option<Arc<Watermark>>,
     loaded: Loaded,
     /// Last: it frees what the fields above leave on the device.
     _reclaim: Reclaim,
@@ -32,12 +36,17 @@ impl Spoken {
         model: Chatterbox,
         voices: Vec<(String, Voice)>,
         cloner: Option<Cloner>,
+        watermark: Option<Arc<Watermark>>,
         resident_bytes: u64,
         choice: &Choice,
     ) -> Result<Self, ModelError> {
-        let loaded =
-            Loaded { device: choice.name.clone(), device_reason: choice.reason.clone(), resident_bytes };
-        let mut spoken = Self { model, voices, cloner, loaded, _reclaim: Reclaim::on(choice) };
+        let loaded = Loaded {
+            device: choice.name.clone(),
+            device_reason: choice.reason.clone(),
+            resident_bytes,
+            watermarked: watermark.is_some(),
+        };
+        let mut spoken = Self { model, voices, cloner, watermark, loaded, _reclaim: Reclaim::on(choice) };
         if choice.is_gpu {
             spoken.warm_up()?;
         }
@@ -80,7 +89,7 @@ impl SpeechModel for Spoken {
         let text = without_unknown_tags(&chunk.text, &self.model.tags());
         if !text.chars().any(char::is_alphanumeric) {
             // Bare punctuation ("…", "* * *"): a short silence, since a model would babble.
-            return Ok(vec![0.0; chatterbox::variant::SAMPLE_RATE as usize / 5]);
+            return Ok(vec![0.0; SAMPLE_RATE as usize / 5]);
         }
         let mut sampling = self.model.config().sampling.clone();
         sampling.exaggeration = voice.speaker.emotion.unwrap_or(sampling.exaggeration);
@@ -103,8 +112,13 @@ impl SpeechModel for Spoken {
                     ModelError::Refused(error.to_string())
                 }
             })?;
+        let samples = match &self.watermark {
+            // What the vocoder makes ends on a step of the mark's own transform, so nothing is cut off.
+            Some(watermark) => watermark.mark(&spoken.samples, SAMPLE_RATE).map_err(ModelError::Device)?,
+            None => spoken.samples,
+        };
         progress(1.0);
-        Ok(spoken.samples)
+        Ok(samples)
     }
 }
 

@@ -250,6 +250,12 @@ impl Scope<'_> {
         self.weights.tensors.contains_key(&format!("{}{name}", self.prefix))
     }
 
+    /// The shape of a tensor, for a network of whatever size a checkpoint has; `None` where the checkpoint lacks it or was
+    /// made by [`formula`].
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.weights.tensors.get(&format!("{}{name}", self.prefix)).map(|stored| stored.shape.as_slice())
+    }
+
     /// Counts a tensor as known without reading it: for what a checkpoint stores beside each layer and inference never
     /// needs.
     pub fn leave_aside(&self, name: &str) {

@@ -9,6 +9,8 @@
 
 #[path = "installed/clips.rs"]
 mod clips;
+#[path = "installed/converting.rs"]
+mod converting;
 #[path = "installed/full_size.rs"]
 mod full_size;
 #[path = "installed/house.rs"]

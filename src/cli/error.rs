@@ -9,6 +9,7 @@ use crate::jobs::{JobStatus, OpenError, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chatterbox::DetectError;
+use crate::speech::conversion::ConversionError;
 use crate::speech::direct::SpeakError;
 use crate::speech::model::ModelError;
 use crate::speech::request::DraftError;
@@ -55,6 +56,10 @@ pub enum CliError {
     #[error("the text could not be spoken")]
     Speak(#[source] SpeakError),
 
+    #[error("the recording could not be converted")]
+    Convert(#[source] ModelError),
+    #[error(transparent)]
+    Conversion(ConversionError),
     #[error(transparent)]
     Detect(#[from] DetectError),
 
@@ -108,6 +113,15 @@ impl From<DraftError> for CliError {
     }
 }
 
+impl From<ConversionError> for CliError {
+    fn from(error: ConversionError) -> Self {
+        match error {
+            ConversionError::Draft(error) => error.into(),
+            other => Self::Conversion(other),
+        }
+    }
+}
+
 impl CliError {
     /// What to do about it, where that is not in the sentence.
     pub fn hint(&self) -> Option<&'static str> {
@@ -131,7 +145,6 @@ impl CliError {
             }
             Self::Models(ModelsError::Unknown { .. }) => Some("`declaim models list` says what they are for"),
             Self::VoiceInUse { .. } => Some("cancel them with `declaim jobs cancel`, or wait for their end"),
-            Self::Detect(DetectError::Models(_)) => Some("`declaim models pull watermark` gets it (37 MB)"),
             Self::Model(_) => Some("`declaim doctor` says which models and devices there are"),
             Self::App(_)
             | Self::Serve(_)
@@ -142,6 +155,8 @@ impl CliError {
             | Self::Usage(_)
             | Self::Interrupted
             | Self::Speak(_)
+            | Self::Convert(_)
+            | Self::Conversion(_)
             | Self::Detect(_)
             | Self::Models(_)
             | Self::UnknownJob(_)
@@ -165,6 +180,7 @@ impl CliError {
             | Self::Models(
                 ModelsError::Unknown { .. } | ModelsError::Entry { .. } | ModelsError::OwnFolder { .. },
             )
+            | Self::Conversion(ConversionError::Unable { .. })
             | Self::Extension { .. } => 2,
             Self::Interrupted | Self::Models(ModelsError::Cancelled) => 130,
             Self::App(_)
@@ -176,6 +192,8 @@ impl CliError {
             | Self::Library(_)
             | Self::VoiceInUse { .. }
             | Self::Speak(_)
+            | Self::Convert(_)
+            | Self::Conversion(ConversionError::Draft(_) | ConversionError::Recording(_))
             | Self::Detect(_)
             | Self::Models(_)
             | Self::DamagedModel { .. }

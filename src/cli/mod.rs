@@ -4,6 +4,7 @@
 //! 130 interrupted.
 
 mod bench;
+mod convert;
 mod doctor;
 mod error;
 mod jobs;
@@ -49,6 +50,8 @@ enum Command {
     Serve(ServeArgs),
     /// Speak a text into a file, without a server.
     Say(say::SayArgs),
+    /// Say a recording again in another voice, without a server.
+    Convert(convert::ConvertArgs),
     /// List the voices, add clips to speak with, check, rename and remove them.
     Voices(voices::VoicesArgs),
     /// List, download, import, check and remove models.
@@ -75,6 +78,7 @@ pub fn run() -> ExitCode {
         None => serve::run(&place, top_level),
         Some(Command::Serve(arguments)) => serve::run(&place, arguments),
         Some(Command::Say(arguments)) => say::run(&place, &arguments),
+        Some(Command::Convert(arguments)) => convert::run(&place, &arguments),
         Some(Command::Voices(arguments)) => voices::run(&place, arguments),
         Some(Command::Models(arguments)) => models::run(&place, &arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),

@@ -17,6 +17,8 @@ use serde_json::json;
 use crate::jobs::{EnqueueError, JobId, JobStatus, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
+use crate::speech::conversion::ConversionError;
+use crate::speech::model::ModelError;
 use crate::speech::request::DraftError;
 use crate::voices::LibraryError;
 use crate::voices::clip::ClipError;
@@ -87,6 +89,11 @@ pub enum ApiError {
     OtherOrigin(String),
 
     #[error(transparent)]
+    Convert(#[from] ConversionError),
+    #[error("The recording was not converted: {0}")]
+    Conversion(ModelError),
+
+    #[error(transparent)]
     Models(#[from] ModelsError),
     #[error(
         "No pull of {0} runs, and none has ended since this server began; POST /api/models/{0}/pull begins one."
@@ -113,6 +120,21 @@ pub enum ApiError {
 impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::Convert(ConversionError::Draft(error)) => Self::Draft(error.clone()).status(),
+            Self::Convert(ConversionError::Unable { .. }) => StatusCode::BAD_REQUEST,
+            Self::Convert(ConversionError::Recording(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conversion(ModelError::Cancelled | ModelError::NotLoaded(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Conversion(
+                ModelError::UnknownVoice(_)
+                | ModelError::Clip { .. }
+                | ModelError::NothingToSpeak
+                | ModelError::Refused(_),
+            ) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conversion(ModelError::Device(_) | ModelError::Panicked(_)) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Json { .. }
             | Self::BodyUnreadable(_)
             | Self::Multipart(_)

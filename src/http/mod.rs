@@ -3,6 +3,7 @@
 //! The router is a plain function of its context; listener and stop signal are arguments. So tests run the very server
 //! that users run, on a port of their own.
 
+mod convert;
 mod error;
 mod extract;
 mod files;
@@ -126,8 +127,9 @@ pub fn router(context: Context) -> Router {
         .layer(middleware::from_fn_with_state(context.clone(), within_the_time_limit));
     Router::new()
         .merge(bounded)
-        // Waits for as long as the speech takes; it bounds itself.
+        // Wait for as long as the speech takes; they bound themselves.
         .route("/tts", post(speak::speak))
+        .route("/api/convert", post(convert::convert))
         // As long as it takes to read a few gigabytes.
         .route("/api/models/{name}/verify", post(models::verify))
         .fallback(no_route)

@@ -104,10 +104,7 @@ pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result
         std::io::ErrorKind::NotFound => ApiError::AudioGone(id),
         _ => ApiError::File(error),
     })?;
-    let (extension, media_type) = match output.format {
-        AudioFormat::Wav => ("wav", "audio/wav"),
-        AudioFormat::Flac => ("flac", "audio/flac"),
-    };
+    let (extension, media_type) = media_type(output.format);
     Ok(Download {
         file,
         size: output.bytes,
@@ -115,6 +112,14 @@ pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result
         entity_tag: format!("\"{id}\""),
         file_name: format!("{name}.{extension}"),
     })
+}
+
+/// What files of a format end in, and what browsers call them.
+pub(super) fn media_type(format: AudioFormat) -> (&'static str, &'static str) {
+    match format {
+        AudioFormat::Wav => ("wav", "audio/wav"),
+        AudioFormat::Flac => ("flac", "audio/flac"),
+    }
 }
 
 /// The sentence for a queued job whose model is being loaded.

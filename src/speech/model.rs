@@ -23,6 +23,35 @@ pub trait SpeechModel: Send {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError>;
+
+    /// Says a recording again in another voice: mono samples at [`ModelInfo::sample_rate`], as long as the recording to
+    /// within 40 ms. Progress and cancellation are as in [`Self::speak`], but coarser.
+    ///
+    /// # Errors
+    /// [`ModelError::Refused`] by the models that cannot; [`ModelInfo::converts`] tells it before.
+    fn convert(
+        &mut self,
+        _recording: &ConversionRequest,
+        _cancel: &Cancel,
+        _progress: &mut dyn FnMut(f32),
+    ) -> Result<Vec<f32>, ModelError> {
+        Err(ModelError::Refused("it cannot convert recordings".to_owned()))
+    }
+}
+
+/// A recording as the model gets it.
+#[derive(Clone, Debug)]
+pub struct ConversionRequest {
+    /// Mono, at [`Self::SAMPLE_RATE`].
+    pub samples: Vec<f32>,
+    /// The id of one of [`ModelInfo::voices`].
+    pub voice: String,
+    pub seed: u64,
+}
+
+impl ConversionRequest {
+    /// Hz; what the networks hear words in.
+    pub const SAMPLE_RATE: u32 = 16_000;
 }
 
 /// One chunk as the model gets it: normalised text of at most [`ModelInfo::max_chunk_chars`] characters.
@@ -58,6 +87,8 @@ pub struct ModelInfo {
     pub paralinguistic_tags: Vec<String>,
     /// What it needs of a clip to speak with its voice; `None` for a model that has fixed voices only.
     pub cloning: Option<Needs>,
+    /// Whether it can say a recording again in another voice.
+    pub converts: bool,
     /// What it speaks carries a watermark.
     pub watermarked: bool,
     /// Bytes that it takes while it is loaded, about; the memory budget is planned with it.

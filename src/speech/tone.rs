@@ -67,6 +67,7 @@ pub fn info() -> ModelInfo {
         languages: vec!["en".to_owned()],
         paralinguistic_tags: vec!["fail".to_owned(), "panic".to_owned()],
         cloning: None,
+        converts: false,
         watermarked: false,
         memory_bytes: MEMORY_BYTES,
     }

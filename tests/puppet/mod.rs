@@ -65,6 +65,7 @@ pub(crate) fn info(name: &str) -> ModelInfo {
         languages: vec!["en".to_owned()],
         paralinguistic_tags: Vec::new(),
         cloning: None,
+        converts: false,
         watermarked: false,
         memory_bytes: 1,
     }

@@ -134,6 +134,11 @@ impl Chatterbox {
         &self.config
     }
 
+    /// What makes sound of speech tokens, whoever they come from.
+    pub fn s3gen(&self) -> &S3Gen {
+        &self.s3gen
+    }
+
     /// Says one chunk of text, which is in `language`; models of one language ignore that.
     ///
     /// `observe` is called after every token and before each later stage; breaking gives [`SpeakError::Cancelled`].

@@ -83,6 +83,17 @@ impl ClipEncoderConfig {
     }
 }
 
+/// Reads the tokenizer of a published S3Gen file alone, for whoever has a voice already.
+pub fn load_tokenizer(
+    s3gen: Weights,
+    config: &ClipEncoderConfig,
+    granularity: usize,
+) -> Result<S3Tokenizer, WeightError> {
+    let tokenizer = S3Tokenizer::load(&s3gen.root().at("tokenizer"), &config.tokenizer, granularity)?;
+    s3gen.finish(&[&s3tokenizer::UNUSED[..], &["speaker_encoder.", "flow.", "mel2wav."]].concat())?;
+    Ok(tokenizer)
+}
+
 /// The three networks that embed a clip. Synthesis needs none of them.
 #[derive(Debug)]
 pub struct ClipEncoder {

@@ -7,7 +7,8 @@ use std::io::Cursor;
 use std::path::PathBuf;
 
 use chatterbox::device::Choice;
-use chatterbox::reference_clip::{ClipEncoder, ClipEncoderConfig, ClipRules};
+use chatterbox::reference_clip::{ClipEncoder, ClipEncoderConfig, ClipRules, load_tokenizer};
+use chatterbox::s3tokenizer::S3Tokenizer;
 use chatterbox::variant::{ModelConfig, SAMPLE_RATE};
 use chatterbox::voice::{Origin, Voice};
 use waveform::decode;
@@ -56,6 +57,12 @@ impl Cloner {
         self.remembered.push(used);
         let last = self.remembered.last().map(|(_, voice)| voice);
         last.ok_or_else(|| ModelError::UnknownVoice(id.to_owned()))
+    }
+
+    /// What hears the words of a recording; like the networks for voices, loaded for the occasion.
+    pub(super) fn tokenizer(&self) -> Result<S3Tokenizer, ModelError> {
+        let s3gen = open_weights(&self.s3gen, &self.choice.device).map_err(not_loaded)?;
+        load_tokenizer(s3gen, &self.sizes, self.choice.granularity).map_err(not_loaded)
     }
 
     fn kept_or_computed(&self, clip: &Clip) -> Result<Voice, ModelError> {

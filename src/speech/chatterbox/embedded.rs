@@ -47,6 +47,7 @@ fn pico_info(marking: &Marking) -> Result<ModelInfo, LoadError> {
         languages: vec!["en".to_owned()],
         paralinguistic_tags: Vec::new(),
         cloning: None,
+        converts: false,
         watermarked: marking.applies(MARKED_BY_MAKER),
         memory_bytes: pico::LOADED_BYTES,
     })

@@ -139,6 +139,7 @@ impl Found {
                 least: Duration::from_secs_f32(rules.shortest),
                 best: Duration::from_secs_f32((rules.prompt_tokens as f32 / 25.0).max(10.0)),
             }),
+            converts: true,
             watermarked: marking.applies(MARKED_BY_MAKER),
             memory_bytes: memory(model),
         }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use chatterbox::conversion::{ConversionError, convert, pieces};
 use chatterbox::device::{Choice, Reclaim};
 use chatterbox::noise::Seeded;
 use chatterbox::pipeline::{Chatterbox, SpeakError, Step};
@@ -13,7 +14,7 @@ use chatterbox::voice::Voice;
 use chatterbox::watermark::Watermark;
 
 use super::cloning::Cloner;
-use crate::speech::model::{ChunkRequest, Loaded, ModelError, SpeechModel};
+use crate::speech::model::{ChunkRequest, ConversionRequest, Loaded, ModelError, SpeechModel};
 use crate::speech::{Cancel, Sampling};
 
 /// A Chatterbox checkpoint on its device.
@@ -112,13 +113,54 @@ impl SpeechModel for Spoken {
                     ModelError::Refused(error.to_string())
                 }
             })?;
-        let samples = match &self.watermark {
-            // What the vocoder makes ends on a step of the mark's own transform, so nothing is cut off.
-            Some(watermark) => watermark.mark(&spoken.samples, SAMPLE_RATE).map_err(ModelError::Device)?,
-            None => spoken.samples,
-        };
+        let samples = marked(self.watermark.as_deref(), spoken.samples)?;
         progress(1.0);
         Ok(samples)
+    }
+
+    fn convert(
+        &mut self,
+        recording: &ConversionRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(f32),
+    ) -> Result<Vec<f32>, ModelError> {
+        let Some(cloner) = &mut self.cloner else {
+            return Err(ModelError::Refused("it cannot convert recordings".to_owned()));
+        };
+        let tokenizer = cloner.tokenizer()?;
+        let own = self.voices.iter().find(|(id, _)| *id == recording.voice);
+        let target = match own {
+            Some((_, voice)) => &voice.reference,
+            None => &cloner.voice(&recording.voice)?.reference,
+        };
+        let pieces = pieces(&recording.samples);
+        let mut samples = Vec::new();
+        for (index, piece) in pieces.iter().enumerate() {
+            let mut observe = |step| {
+                // Hearing the words is the small part, making the sound the large one.
+                let share = if step == Step::Samples { 0.6 } else { 0.2 };
+                progress((index as f32 + share) / pieces.len() as f32);
+                if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let noise = &mut Seeded::new(recording.seed.wrapping_add(index as u64));
+            let converted = convert(piece, &tokenizer, self.model.s3gen(), target, noise, &mut observe);
+            let converted = converted.map_err(|error| match error {
+                ConversionError::Cancelled => ModelError::Cancelled,
+                ConversionError::Device(cause) => ModelError::Device(cause),
+                error @ ConversionError::NothingToConvert => ModelError::Refused(error.to_string()),
+            })?;
+            samples.extend(marked(self.watermark.as_deref(), converted)?);
+        }
+        progress(1.0);
+        Ok(samples)
+    }
+}
+
+/// What the vocoder makes ends on a step of the mark's own transform, so nothing is cut off.
+fn marked(watermark: Option<&Watermark>, samples: Vec<f32>) -> Result<Vec<f32>, ModelError> {
+    match watermark {
+        Some(watermark) => watermark.mark(&samples, SAMPLE_RATE).map_err(ModelError::Device),
+        None => Ok(samples),
     }
 }
 

@@ -11,7 +11,7 @@ use super::state::{ModelState, States};
 use super::{EngineSettings, LeaseError, OnProgress, Unloading};
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
-use crate::speech::model::{ChunkRequest, ModelError};
+use crate::speech::model::{ChunkRequest, ConversionRequest, ModelError};
 
 /// What the thread can be told.
 pub(super) enum Order {
@@ -26,6 +26,14 @@ pub(super) enum Order {
     Speak {
         model: String,
         chunk: Box<ChunkRequest>,
+        cancel: Cancel,
+        progress: OnProgress,
+        reply: oneshot::Sender<Result<Vec<f32>, ModelError>>,
+        span: tracing::Span,
+    },
+    Convert {
+        model: String,
+        recording: Box<ConversionRequest>,
         cancel: Cancel,
         progress: OnProgress,
         reply: oneshot::Sender<Result<Vec<f32>, ModelError>>,
@@ -123,6 +131,12 @@ impl Thread {
                     let answer = self.residents.speak(&model, &chunk, &cancel, &progress);
                     // A receiver that is gone needs no answer, here and below.
                     let _ = reply.send(answer);
+                }
+            }
+            Order::Convert { model, recording, cancel, progress, reply, span } => {
+                if !reply.is_closed() {
+                    let _entered = span.entered();
+                    let _ = reply.send(self.residents.convert(&model, &recording, &cancel, &progress));
                 }
             }
             Order::Unload { model, reply } => {

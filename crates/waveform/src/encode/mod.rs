@@ -34,6 +34,15 @@ pub enum EncodeError {
     Flac(#[source] flac_codec::Error),
 }
 
+impl From<EncodeError> for std::io::Error {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Io(error) => error,
+            other => Self::other(other),
+        }
+    }
+}
+
 /// An audio file in the making. Dropped before [`Encoder::finish`], it leaves an unfinished file behind.
 #[derive(Debug)]
 pub struct Encoder<W: Write + Seek> {

@@ -93,6 +93,8 @@ fn described(info: &ModelInfo, status: &ModelStatus, default: Option<&String>) -
         "why_unloaded": why,
         "device": loaded.map(|loaded| &loaded.device),
         "device_reason": loaded.map(|loaded| &loaded.device_reason),
+        "precision": loaded.map(|loaded| &loaded.precision),
+        "self_test": loaded.map(|loaded| &loaded.self_test),
         "memory_mb": megabytes(loaded.map_or(info.memory_bytes, |loaded| loaded.resident_bytes)),
         "load_sec": load_time,
         "in_use": status.in_use,

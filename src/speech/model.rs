@@ -163,6 +163,10 @@ pub struct Loaded {
     pub device: String,
     /// Why this device was chosen, as a sentence.
     pub device_reason: String,
+    /// In which numbers the weights of its token model are kept.
+    pub precision: String,
+    /// How the self-test of the device went, in a sentence without its dot.
+    pub self_test: String,
     /// What its weights take there.
     pub resident_bytes: u64,
     /// What it speaks carries a watermark; the setting may have changed since.

@@ -145,6 +145,8 @@ impl SpeechModel for Tone {
         Loaded {
             device: "CPU (one sine)".to_owned(),
             device_reason: "the test model needs no device".to_owned(),
+            precision: "f32".to_owned(),
+            self_test: "none".to_owned(),
             watermarked: false,
             resident_bytes: MEMORY_BYTES,
         }

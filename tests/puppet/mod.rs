@@ -93,6 +93,8 @@ impl SpeechModel for Puppet {
         Loaded {
             device: "strings".to_owned(),
             device_reason: "the test holds them".to_owned(),
+            precision: "f32".to_owned(),
+            self_test: "none".to_owned(),
             watermarked: false,
             resident_bytes: 1,
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 
-use crate::device::Choice;
+use crate::device::{Choice, Precision};
 use crate::noise::Noise;
 use crate::s3gen::{self, S3Gen};
 use crate::t3::{self, T3, T3Error};
@@ -113,6 +113,7 @@ impl Chatterbox {
     /// Reads every weight to the device and holds the checkpoint to what the networks ask for.
     pub fn load(checkpoint: Checkpoint, choice: &Choice) -> Result<Self, LoadError> {
         let Checkpoint { name, config, tokenizer, t3: t3_weights, s3gen: s3gen_weights } = checkpoint;
+        let t3_weights = t3_weights.in_half(choice.precision == Precision::F16);
         let t3 = T3::load(&t3_weights.root(), &config.t3, choice.granularity)?;
         t3_weights.finish(&t3::UNUSED)?;
         let s3gen = S3Gen::load(&s3gen_weights.root(), &config.s3gen, &config.hift, choice.granularity)?;

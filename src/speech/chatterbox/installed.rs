@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use chatterbox::device::Precision;
 use chatterbox::pipeline::{Chatterbox, Checkpoint};
 use chatterbox::reference_clip::ClipRules;
 use chatterbox::text::{Gpt2Files, TextTokenizer};
@@ -141,7 +142,7 @@ impl Found {
             }),
             converts: true,
             watermarked: marking.applies(MARKED_BY_MAKER),
-            memory_bytes: memory(model),
+            memory_bytes: memory(model, Precision::F32),
         }
     }
 
@@ -192,7 +193,7 @@ impl Found {
             s3gen: open_weights(path(Role::S3gen)?, &choice.device).map_err(not_loaded)?,
         };
         let loaded = Chatterbox::load(checkpoint, &choice).map_err(not_loaded)?;
-        Spoken::new(loaded, voices, Some(cloner), watermark, memory(model), &choice)
+        Spoken::new(loaded, voices, Some(cloner), watermark, memory(model, choice.precision), &choice)
     }
 }
 
@@ -205,9 +206,13 @@ fn tags(path: &Path) -> Vec<String> {
 }
 
 /// About: T3 without its second token table, S3Gen without the networks that embed clips, which are half of its file.
-fn memory(model: &InstalledModel) -> u64 {
+fn memory(model: &InstalledModel, precision: Precision) -> u64 {
     let size = |role| model.path(role).and_then(|path| path.metadata().ok()).map_or(0, |file| file.len());
-    size(Role::T3) + size(Role::S3gen) / 2
+    let share = match precision {
+        Precision::F32 => 1,
+        Precision::F16 => 2,
+    };
+    size(Role::T3) / share + size(Role::S3gen) / 2
 }
 
 /// A checkpoint in either of its formats.

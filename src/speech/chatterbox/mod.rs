@@ -45,6 +45,8 @@ pub struct DeviceReport {
     pub chosen: bool,
     /// Why it is taken, or why not.
     pub reason: String,
+    /// How its self-test went, where it is taken and has one.
+    pub self_test: Option<String>,
 }
 
 /// The devices found, and what becomes of them under this setting of `tts_engine.device`.
@@ -70,6 +72,7 @@ pub fn devices(device: &str) -> Result<Vec<DeviceReport>, ModelError> {
                 kind: format!("{}, {}", adapter.api, adapter.class),
                 chosen,
                 reason,
+                self_test: chosen.then(|| choice.self_test.clone()),
             }
         })
         .collect();
@@ -78,6 +81,8 @@ pub fn devices(device: &str) -> Result<Vec<DeviceReport>, ModelError> {
         kind: "CPU".to_owned(),
         chosen: !choice.is_gpu,
         reason: if choice.is_gpu { "a GPU was taken".to_owned() } else { choice.reason },
+        // It is what the others are compared with.
+        self_test: None,
     });
     Ok(reports)
 }
@@ -102,7 +107,13 @@ pub fn measure(
 fn start(device: &str) -> Result<Choice, ModelError> {
     let request: Request = device.parse().map_err(not_loaded)?;
     let choice = chatterbox::device::choose(request).map_err(not_loaded)?;
-    tracing::info!(device = %choice.name, reason = %choice.reason, "device chosen");
+    tracing::info!(
+        device = %choice.name,
+        reason = %choice.reason,
+        precision = %choice.precision,
+        self_test = %choice.self_test,
+        "device chosen"
+    );
     Ok(choice)
 }
 

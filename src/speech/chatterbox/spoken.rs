@@ -44,6 +44,8 @@ impl Spoken {
         let loaded = Loaded {
             device: choice.name.clone(),
             device_reason: choice.reason.clone(),
+            precision: choice.precision.to_string(),
+            self_test: choice.self_test.clone(),
             resident_bytes,
             watermarked: watermark.is_some(),
         };

@@ -12,7 +12,7 @@ pub use batch_norm::{BatchNorm, ScaleShift};
 pub use conv::{Before, Conv1d, ConvTranspose1d, Padding, Snake};
 
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData, activation, module};
 use kernels::attention::{Distances, Sequence, attend};
 use kernels::pointwise;
 
@@ -36,7 +36,8 @@ impl Linear {
 
     /// A PyTorch `Linear(bias=False)`.
     pub fn load_unbiased(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        Ok(Self::from_rows(&scope.values("weight", &[outputs, inputs])?, inputs, None, scope.device()))
+        let rows = scope.values("weight", &[outputs, inputs])?;
+        Ok(Self::from_rows(&rows, inputs, None, scope.device()).kept_as(scope))
     }
 
     /// Several PyTorch `Linear` of the same input as one, their outputs side by side.
@@ -66,13 +67,14 @@ impl Linear {
             rows.extend(scope.at(name).values("weight", &[outputs, inputs])?);
         }
         let all = names.len() * outputs;
-        Ok(Self { weight: scope.upload(transposed(&rows, all, inputs), [inputs, all]), bias: None })
+        let weight = scope.upload(transposed(&rows, all, inputs), [inputs, all]);
+        Ok(Self { weight, bias: None }.kept_as(scope))
     }
 
     /// GPT-2's `Conv1D`, a linear layer that is stored as `[in, out]` already.
     pub fn load_gpt2(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
         let weight = scope.tensor("weight", [inputs, outputs])?;
-        Ok(Self { weight, bias: Some(scope.tensor("bias", [outputs])?) })
+        Ok(Self { weight, bias: Some(scope.tensor("bias", [outputs])?) }.kept_as(scope))
     }
 
     /// A 1×1 convolution `[out, in, 1]` as the linear layer that it is.
@@ -89,6 +91,15 @@ impl Linear {
         Self { weight: Tensor::from_data(weight, device), bias }
     }
 
+    /// The weight as the device is to keep it; the CPU's kernels are for f32.
+    fn kept_as(self, scope: &Scope) -> Self {
+        if scope.is_half() && !kernels::is_host(scope.device()) {
+            Self { weight: self.weight.cast(FloatDType::F16), ..self }
+        } else {
+            self
+        }
+    }
+
     /// # Shapes
     /// `[…, in]` → `[…, out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
@@ -101,6 +112,11 @@ impl Linear {
     fn forward_many<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let [inputs, outputs] = self.weight.dims();
         let Some(weight) = kernels::on_host(&self.weight) else {
+            if self.weight.dtype() == DType::F16 {
+                let x = x.cast(FloatDType::F16);
+                let y = module::linear(x, self.weight.clone(), None).cast(FloatDType::F32);
+                return self.bias.iter().fold(y, |y, bias| y + bias.clone().unsqueeze());
+            }
             return module::linear(x, self.weight.clone(), self.bias.clone());
         };
         let device = x.device();

@@ -58,6 +58,8 @@ pub struct Weights {
     tensors: Tensors,
     source: Source,
     device: Device,
+    /// Whether the matrices of linear layers are to be kept as f16.
+    half: bool,
     asked: Mutex<BTreeSet<String>>,
 }
 
@@ -130,7 +132,14 @@ impl Weights {
     }
 
     fn new(name: String, tensors: Tensors, source: Source, device: &Device) -> Self {
-        Self { name, tensors, source, device: device.clone(), asked: Mutex::default() }
+        Self { name, tensors, source, device: device.clone(), half: false, asked: Mutex::default() }
+    }
+
+    /// The same, for a device on which linear layers may keep their matrices as f16.
+    #[must_use]
+    pub fn in_half(mut self, half: bool) -> Self {
+        self.half = half;
+        self
     }
 
     /// The top of the name tree.
@@ -243,6 +252,11 @@ impl Scope<'_> {
 
     pub fn device(&self) -> &Device {
         &self.weights.device
+    }
+
+    /// Whether linear layers keep their matrices as f16 here.
+    pub fn is_half(&self) -> bool {
+        self.weights.half
     }
 
     /// Whether the checkpoint has this tensor; always false for weights made by [`formula`].

@@ -812,3 +812,48 @@ fn flac_is_written_and_named_as_flac() {
     assert_eq!(&answer.body[..4], b"fLaC");
     assert!(answer.header("content-disposition").ends_with(".flac\""));
 }
+
+#[test]
+fn a_wish_sent_again_with_its_key_is_the_same_job_and_another_wish_is_refused() {
+    let server = Server::slow();
+    let wish = |key: &str, body: &Value| server.post_with("/tts/enqueue", &[("Idempotency-Key", key)], body);
+    let first = wish("once", &hello());
+    assert_eq!((first.status, first.header("idempotency-replayed")), (202, ""));
+    let again = wish("once", &hello());
+    assert_eq!((again.status, again.header("idempotency-replayed")), (202, "true"));
+    assert_eq!(first.json()["job_id"], again.json()["job_id"]);
+    assert_eq!(server.get("/api/jobs").json().as_array().unwrap().len(), 1);
+    let other = wish("once", &json!({ "text": "Another wish." }));
+    assert_eq!(other.status, 422);
+    assert!(other.detail().contains("Send a new key"), "{}", other.detail());
+    let long = wish(&"k".repeat(256), &hello());
+    assert_eq!(long.status, 422);
+    assert!(long.detail().contains("1 to 255 characters"), "{}", long.detail());
+}
+
+#[test]
+fn priorities_are_words_and_urgent_jobs_pass() {
+    let server = Server::slow();
+    let running = server.enqueue(&json!({ "text": LONG }));
+    server.wait_for(&running, &["running"]);
+    let low = server.enqueue(&json!({ "text": LONG, "priority": "low" }));
+    let normal = server.enqueue(&json!({ "text": LONG }));
+    let high = server.enqueue(&json!({ "text": LONG, "priority": "high" }));
+    for (place, (id, word)) in [(&high, "high"), (&normal, "normal"), (&low, "low")].into_iter().enumerate() {
+        let status = server.status(id);
+        assert_eq!((&status["priority"], &status["queue_position"]), (&json!(word), &json!(place + 1)));
+    }
+    let wrong = server.post("/tts/enqueue", &json!({ "text": "x", "priority": "urgent" }));
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.detail().starts_with("priority must be high, normal or low, found \"urgent\""));
+}
+
+#[test]
+fn only_failed_jobs_are_retried() {
+    let server = Server::slow();
+    let id = server.enqueue(&json!({ "text": LONG }));
+    let refused = server.post(&format!("/api/jobs/{id}/retry"), &json!({}));
+    assert_eq!(refused.status, 409);
+    assert!(refused.detail().ends_with("only failed jobs can be retried."), "{}", refused.detail());
+    assert_eq!(server.post(&format!("/api/jobs/{UNKNOWN}/retry"), &json!({})).status, 404);
+}

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use declaim::app::{App, AppError, AppSettings};
 use declaim::jobs::cleanup::{Cleaner, Swept};
 use declaim::jobs::worker::Worker;
-use declaim::jobs::{CancelOutcome, EnqueueError, Job, JobId, JobStatus, Jobs, Priority, QueueSettings};
+use declaim::jobs::{
+    CancelOutcome, EnqueueError, Job, JobId, JobStatus, Jobs, Priority, QueueSettings, RetryOutcome,
+};
 use declaim::speech::SpeechRequest;
 use declaim::speech::catalog::Offer;
 use declaim::speech::engine::{Engine, EngineSettings};
@@ -283,6 +285,86 @@ async fn interactive_jobs_overtake_normal_ones_that_wait() {
 }
 
 #[tokio::test]
+async fn an_urgent_job_passes_at_the_next_chunk_edge_and_the_long_one_goes_on() {
+    let (on_token, mut meeting) = held_at("two", 0);
+    let stage = Stage::open(on_token).await;
+    let long = stage.add(["one", "two", "three", "four"].map(sentence).join(" ")).await;
+    meeting.wait().await;
+    let urgent = stage.app.jobs.enqueue(request(sentence("urgent")), Priority::Interactive).await.unwrap().id;
+    meeting.go_on();
+    assert_eq!(stage.end_of(urgent).await.status, JobStatus::Completed);
+    let job = stage.end_of(long).await;
+    assert_eq!((job.status, job.starts), (JobStatus::Completed, 1), "going on is no start");
+    assert_eq!(stage.record.finished(), ["one", "two", "urgent", "three", "four"].map(sentence));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_low_job_gets_on_chunk_by_chunk_under_a_stream_of_urgent_ones() {
+    let settings = QueueSettings { overdue_after: Duration::ZERO, ..QueueSettings::default() };
+    let (on_token, mut meeting) = held_at("first", 0);
+    let stage = Stage::open_on(Arc::new(tempfile::tempdir().unwrap()), settings, on_token).await;
+    stage.add(sentence("first")).await;
+    meeting.wait().await;
+    let low = stage.app.jobs.enqueue(request(["one", "two"].map(sentence).join(" ")), Priority::Low).await;
+    let low = low.unwrap().id;
+    let mut urgent = Vec::new();
+    for number in 0..12 {
+        let text = request(sentence(&format!("urgent {number}")));
+        urgent.push(stage.app.jobs.enqueue(text, Priority::Interactive).await.unwrap().id);
+    }
+    meeting.go_on();
+    for id in urgent {
+        stage.end_of(id).await;
+    }
+    let spoken = stage.record.finished();
+    let place = |name: &str| spoken.iter().position(|text| *text == sentence(name));
+    assert!(place("one") < place("urgent 11") && place("two") < place("urgent 11"), "{spoken:?}");
+    assert!(place("one") > place("urgent 1"), "urgent ones are served first all the same: {spoken:?}");
+    assert_eq!(stage.end_of(low).await.starts, 1);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_job_retried_by_hand_speaks_only_what_was_not_finished() {
+    let is_broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let broken = Arc::clone(&is_broken);
+    let on_token: OnToken = Arc::new(move |text, _| {
+        let fails = text.contains("two") && broken.load(Ordering::Relaxed);
+        if fails { Err(ModelError::Device("lost".to_owned())) } else { Ok(()) }
+    });
+    let stage = Stage::open(on_token).await;
+    let id = stage.add(format!("{} {}", sentence("one"), sentence("two"))).await;
+    assert_eq!(stage.end_of(id).await.status, JobStatus::Failed);
+    // A clean-up in between spares what a retry needs.
+    Cleaner::new(&stage.app.jobs).sweep(Duration::ZERO).await.unwrap();
+    is_broken.store(false, Ordering::Relaxed);
+    assert_eq!(stage.app.jobs.retry(id).await.unwrap(), RetryOutcome::Queued);
+    assert_eq!(stage.end_of(id).await.status, JobStatus::Completed);
+    assert_eq!(stage.record.finished(), ["one", "two"].map(sentence));
+    let again = stage.app.jobs.retry(id).await.unwrap();
+    assert_eq!(again, RetryOutcome::NotFailed(JobStatus::Completed));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_chunk_file_that_was_damaged_is_spoken_again() {
+    let (on_token, mut meeting) = held_at("two", 0);
+    let stage = Stage::open(on_token).await;
+    let id = stage.add(format!("{} {}", sentence("one"), sentence("two"))).await;
+    meeting.wait().await;
+    let folder = stage.close_while_held(id, &meeting).await;
+    let path = folder.path().join("chunks").join(id.to_string()).join("0.wav");
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    let stage = Stage::open_on(folder, QueueSettings::default(), freely()).await;
+    assert_eq!(stage.end_of(id).await.status, JobStatus::Completed);
+    assert_eq!(stage.record.finished()[0], sentence("one"));
+    stage.close().await;
+}
+
+#[tokio::test]
 async fn a_device_that_fails_once_is_tried_again_without_redoing_finished_chunks() {
     let failures = AtomicUsize::new(1);
     let on_token: OnToken = Arc::new(move |text, token| {
@@ -315,8 +397,11 @@ async fn without_retries_a_failing_device_fails_the_job_with_its_reason() {
     assert!(job.error.as_ref().unwrap().contains("out of memory"), "{:?}", job.error);
     assert!(job.progress < 100);
     stage.let_the_worker_move_on().await;
+    let chunk = stage.folder.path().join("chunks").join(id.to_string()).join("0.wav");
     let id = id.to_string();
-    assert!(!stage.files().iter().any(|path| path.to_string_lossy().contains(&id)));
+    let left: Vec<_> =
+        stage.files().into_iter().filter(|path| path.to_string_lossy().contains(&id)).collect();
+    assert_eq!(left, [chunk], "what is finished is kept for a retry by hand");
     stage.close().await;
 }
 

@@ -6,10 +6,9 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::place::Place;
-use super::serve::queue_settings;
 use super::{CliError, say_line};
 use crate::http::Status;
-use crate::jobs::{CancelOutcome, JobId, Jobs};
+use crate::jobs::{CancelOutcome, JobId, Jobs, QueueSettings};
 
 /// Longest piece of a text in a list, in characters.
 const EXCERPT: usize = 50;
@@ -73,7 +72,7 @@ impl Source {
         }
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
-        let jobs = runtime.block_on(Jobs::open(&data_dir, queue_settings(&settings)))?;
+        let jobs = runtime.block_on(Jobs::open(&data_dir, QueueSettings::from(&settings)))?;
         Ok(Self::Data { jobs, runtime })
     }
 

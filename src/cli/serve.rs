@@ -63,7 +63,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         let url = format!("http://{address}");
         let app = App::open(AppSettings {
             data_dir: data_dir.clone(),
-            queue: queue_settings(&settings),
+            queue: QueueSettings::from(&settings),
             engine: EngineSettings {
                 memory_bytes: settings.model.memory_bytes,
                 unload_after: settings.model.unload_after,
@@ -144,16 +144,6 @@ fn public_url(address: SocketAddr) -> String {
         format!("http://localhost:{}", address.port())
     } else {
         format!("http://{address}")
-    }
-}
-
-pub(super) fn queue_settings(settings: &Settings) -> QueueSettings {
-    QueueSettings {
-        max_retries: settings.job_queue.max_retries,
-        job_ttl: settings.job_queue.job_ttl,
-        cleanup_interval: settings.job_queue.cleanup_interval,
-        // At most a million by its range.
-        max_queued: settings.limits.max_queued_jobs as u32,
     }
 }
 

@@ -8,10 +8,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::place::Place;
-use super::serve::{library, model_flags, queue_settings};
+use super::serve::{library, model_flags};
 use super::{CliError, say_line, tell};
 use crate::config::Settings;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, QueueSettings};
 use crate::speech::catalog::Catalog;
 use crate::speech::request::default_voice;
 use crate::voices::clip::{self, ClipError, ClipInfo};
@@ -198,7 +198,7 @@ fn jobs_needing(settings: &Settings, data_dir: &Path, voice: &str) -> Result<u64
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
     runtime.block_on(async {
-        let jobs = Jobs::open(data_dir, queue_settings(settings)).await?;
+        let jobs = Jobs::open(data_dir, QueueSettings::from(settings)).await?;
         let needing = jobs.needing_voice(voice).await;
         jobs.close().await;
         Ok(needing?)

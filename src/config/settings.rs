@@ -140,6 +140,8 @@ pub struct Limits {
     pub max_text_chars: usize,
     pub max_body_bytes: usize,
     pub max_queued_jobs: usize,
+    /// Of one client.
+    pub max_queued_jobs_per_client: usize,
     pub max_waiting_requests: usize,
     /// For a synchronous request.
     pub max_wait: Duration,
@@ -152,6 +154,8 @@ pub struct JobQueue {
     pub max_retries: u32,
     pub job_ttl: Duration,
     pub cleanup_interval: Duration,
+    /// A job that has waited for so long gets a turn now and then, whatever is more urgent.
+    pub overdue_after: Duration,
 }
 
 /// What settings and requests alike may hold.
@@ -228,6 +232,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             max_text_chars: read.size("limits.max_text_chars", 1..=100_000_000)?,
             max_body_bytes: read.size("limits.max_body_bytes", 1024..=1 << 30)?,
             max_queued_jobs: read.size("limits.max_queued_jobs", 1..=1_000_000)?,
+            max_queued_jobs_per_client: read.size("limits.max_queued_jobs_per_client", 1..=1_000_000)?,
             max_waiting_requests: read.size("limits.max_waiting_requests", 1..=10_000)?,
             max_wait: read.seconds("limits.max_wait_sec", 1.0..=86_400.0)?,
             request_timeout: read.seconds("limits.request_timeout_sec", 1.0..=3600.0)?,
@@ -239,6 +244,9 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
                 read.number("job_queue.job_ttl_hours", 0.0001..=87_600.0)? * 3600.0,
             ),
             cleanup_interval: read.seconds("job_queue.cleanup_interval_sec", 0.1..=604_800.0)?,
+            overdue_after: Duration::from_secs_f64(
+                read.number("job_queue.overdue_after_min", 0.001..=525_600.0)? * 60.0,
+            ),
         },
     })
 }

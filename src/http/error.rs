@@ -37,6 +37,8 @@ pub enum ApiError {
     AudioGone(JobId),
     #[error("Job {id} has already ended as {status} and cannot be cancelled.")]
     AlreadyFinished { id: JobId, status: JobStatus },
+    #[error("Job {id} is {status}; only failed jobs can be retried.")]
+    NotFailed { id: JobId, status: JobStatus },
 
     #[error(transparent)]
     Draft(#[from] DraftError),
@@ -59,6 +61,10 @@ pub enum ApiError {
 
     #[error("The queue is full: {limit} jobs are waiting. Try again later.")]
     QueueFull { limit: u32 },
+    #[error("{limit} of your jobs are waiting already. Try again later.")]
+    ClientFull { limit: u32 },
+    #[error("This Idempotency-Key came with another body before. Send a new key with a new wish.")]
+    KeyReused,
     #[error("{limit} clients are waiting for speech already. Try again later, or use POST /tts/enqueue.")]
     TooManyWaiting { limit: usize },
     #[error("The speech is not finished yet. Job {0} goes on: fetch /tts/{0}/result later.")]
@@ -153,6 +159,7 @@ impl ApiError {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::AlreadyFinished { .. }
+            | Self::NotFailed { .. }
             | Self::VoiceInUse { .. }
             | Self::Library(LibraryError::NameTaken(_) | LibraryError::Full { .. })
             | Self::Models(
@@ -185,9 +192,12 @@ impl ApiError {
                 ),
             )
             | Self::NoClip
+            | Self::KeyReused
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } => StatusCode::TOO_EARLY,
-            Self::QueueFull { .. } | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::QueueFull { .. } | Self::ClientFull { .. } | Self::TooManyWaiting { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Failed { .. }
             | Self::Store(_)
             | Self::File(_)
@@ -214,7 +224,10 @@ impl ApiError {
         match self {
             Self::NotYet { .. } | Self::ModelLoading => Some(1),
             Self::ModelFailed { retry_in, .. } => Some(retry_in.as_secs() + 1),
-            Self::QueueFull { .. } | Self::TooManyWaiting { .. } | Self::Stopping(_) => Some(10),
+            Self::QueueFull { .. }
+            | Self::ClientFull { .. }
+            | Self::TooManyWaiting { .. }
+            | Self::Stopping(_) => Some(10),
             _ => None,
         }
     }
@@ -224,6 +237,8 @@ impl From<EnqueueError> for ApiError {
     fn from(error: EnqueueError) -> Self {
         match error {
             EnqueueError::QueueFull { limit } => Self::QueueFull { limit },
+            EnqueueError::ClientFull { limit } => Self::ClientFull { limit },
+            EnqueueError::KeyReused => Self::KeyReused,
             EnqueueError::Store(error) => Self::Store(error),
         }
     }

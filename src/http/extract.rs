@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::Context;
 use super::error::ApiError;
@@ -40,6 +41,12 @@ impl Fields {
         self.read(name, "a whole number", |value| {
             value.as_i64().or_else(|| value.as_f64().and_then(from_float))
         })
+    }
+
+    /// By which the same body is known again: SHA-256 of its fields, in hexadecimal. Spaces and line breaks do not matter.
+    pub(super) fn digest(&self) -> String {
+        // Values that were read from JSON can be written as JSON.
+        format!("{:x}", Sha256::digest(serde_json::to_vec(&self.0).unwrap_or_default()))
     }
 
     fn read<T>(

@@ -3,11 +3,13 @@
 //! The router is a plain function of its context; listener and stop signal are arguments. So tests run the very server
 //! that users run, on a port of their own.
 
+mod caller;
 mod convert;
 mod error;
 mod extract;
 mod files;
 mod guard;
+mod jobs;
 mod loading;
 mod models;
 mod speak;
@@ -17,6 +19,7 @@ mod ui;
 mod upload;
 mod voices;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -110,7 +113,8 @@ pub fn router(context: Context) -> Router {
         .route("/api/models/{name}/load", post(loading::load))
         .route("/api/models/{name}/unload", post(loading::unload))
         .route("/api/unload", post(loading::unload_all))
-        .route("/api/jobs", get(tts::list))
+        .route("/api/jobs", get(jobs::list))
+        .route("/api/jobs/{id}/retry", post(jobs::retry))
         .route("/api/voices", get(voices::list).post(upload::add))
         .route("/api/voices/{id}", patch(voices::rename).delete(voices::remove))
         .route("/api/voices/{id}/audio", get(voices::audio))
@@ -170,7 +174,9 @@ pub async fn serve(
         // Whoever watches a pull would otherwise keep the server from stopping.
         models.cancel_all_pulls();
     };
-    let server = axum::serve(listener, router(context)).with_graceful_shutdown(graceful).into_future();
+    let server = axum::serve(listener, router(context).into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(graceful)
+        .into_future();
     let deadline = async move {
         if told_to_stop.wait_for(|told| *told).await.is_err() {
             std::future::pending::<()>().await;

@@ -10,24 +10,30 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use tracing::Instrument;
 
+use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Fields;
 use super::tts::{checked, download, timestamp};
 use super::{Context, failure_after};
-use crate::jobs::{Job, JobId, Jobs, Priority};
+use crate::jobs::{Job, JobId, Jobs, NewJob, Priority};
 
 const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
 const JOB_ID: HeaderName = HeaderName::from_static("x-declaim-job-id");
 /// Of the audio, in seconds.
 const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
 
-pub(super) async fn speak(State(context): State<Context>, fields: Fields) -> Result<Response, ApiError> {
+pub(super) async fn speak(
+    State(context): State<Context>,
+    Caller(client): Caller,
+    fields: Fields,
+) -> Result<Response, ApiError> {
     let limit = context.settings.limits.max_waiting_requests;
     let _permit = context.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
     let request = checked(&fields, &context)?;
     let model = request.model.clone().unwrap_or_default();
     let accepted = Instant::now();
-    let job = context.jobs.enqueue(request, Priority::Interactive).await?;
+    let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };
+    let job = context.jobs.accept(job).await?.job;
     let id = job.id;
     let hold = Hold::on(&context.jobs, id);
     let job = tokio::select! {

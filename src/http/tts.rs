@@ -3,11 +3,9 @@
 //! A job's row decides every answer. 202 is sent only after the row is committed and synced, so whatever a client was
 //! told to poll survives the death of the server.
 
-use std::collections::HashMap;
-
 use axum::Json;
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -15,17 +13,29 @@ use serde_json::{Value, json};
 use tokio::fs::File;
 
 use super::Context;
+use super::caller::{Caller, idempotency};
 use super::error::ApiError;
 use super::extract::{Fields, Id};
 use super::files::Download;
-use crate::jobs::{CancelOutcome, Job, JobId, JobStatus, Priority};
+use crate::jobs::{Accepted, CancelOutcome, Job, JobId, JobStatus, NewJob, Priority};
 use crate::speech::engine::ModelState;
 use crate::speech::request::{Draft, DraftError};
 use crate::speech::{AudioFormat, SpeechRequest};
 
-pub(super) async fn enqueue(State(context): State<Context>, fields: Fields) -> Result<Response, ApiError> {
-    let request = checked(&fields, &context)?;
-    let job = context.jobs.enqueue(request, Priority::Normal).await?;
+/// With the header `Idempotency-Key`, the same wish sent twice is one job: whoever did not get the answer asks again. The
+/// answer to a known wish has `Idempotency-Replayed: true` and tells where its job stands now.
+pub(super) async fn enqueue(
+    State(context): State<Context>,
+    Caller(client): Caller,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    let job = NewJob {
+        client,
+        idempotency: idempotency(&headers, &fields)?,
+        ..NewJob::new(checked(&fields, &context)?, priority(&fields)?)
+    };
+    let Accepted { job, is_known } = context.jobs.accept(job).await?;
     let accepted = json!({
         "job_id": job.id.to_string(),
         "status": job.status,
@@ -33,11 +43,28 @@ pub(super) async fn enqueue(State(context): State<Context>, fields: Fields) -> R
         "status_url": format!("/tts/{}/status", job.id),
         "result_url": format!("/tts/{}/result", job.id),
     });
-    Ok((StatusCode::ACCEPTED, Json(accepted)).into_response())
+    let mut response = (StatusCode::ACCEPTED, Json(accepted)).into_response();
+    if is_known {
+        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
-pub(super) async fn status(State(context): State<Context>, Id(id): Id) -> Result<Json<Status>, ApiError> {
-    let job = find(&context, id).await?;
+/// `priority` in a body: high, normal or low; normal when it is not said.
+pub(super) fn priority(fields: &Fields) -> Result<Priority, DraftError> {
+    match fields.text("priority")? {
+        None => Ok(Priority::Normal),
+        Some(word) => Priority::from_word(&word)
+            .ok_or_else(|| DraftError::field("priority", "high, normal or low", format!("{word:?}"))),
+    }
+}
+
+pub(super) async fn status(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<Status>, ApiError> {
+    let job = find(&context, &caller, id).await?;
     let mut status = Status::of(&job);
     if job.status == JobStatus::Queued && status.waiting_for.is_none() {
         status.waiting_for = is_loading(&context, job.request.model.as_deref());
@@ -47,15 +74,21 @@ pub(super) async fn status(State(context): State<Context>, Id(id): Id) -> Result
 
 pub(super) async fn result(
     State(context): State<Context>,
+    caller: Caller,
     Id(id): Id,
     asked: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let job = find(&context, id).await?;
+    let job = find(&context, &caller, id).await?;
     let name = format!("tts_job_{id}_{}", timestamp(job.finished_at.unwrap_or(job.created_at)));
     download(&context, &job, &name).await?.respond(&asked).await
 }
 
-pub(super) async fn cancel(State(context): State<Context>, Id(id): Id) -> Result<Json<Value>, ApiError> {
+pub(super) async fn cancel(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<Value>, ApiError> {
+    find(&context, &caller, id).await?;
     match context.jobs.cancel(id).await? {
         CancelOutcome::Cancelled => {
             Ok(Json(json!({ "message": format!("Job {id} cancelled successfully") })))
@@ -65,23 +98,10 @@ pub(super) async fn cancel(State(context): State<Context>, Id(id): Id) -> Result
     }
 }
 
-/// The newest jobs, newest first, each with its status and text. `?limit=` up to 1000; 50 when it is not said.
-pub(super) async fn list(
-    State(context): State<Context>,
-    Query(asked): Query<HashMap<String, String>>,
-) -> Result<Json<Vec<Status>>, ApiError> {
-    let limit = match asked.get("limit") {
-        None => 50,
-        Some(text) => text.parse().ok().filter(|limit| (1..=1000).contains(limit)).ok_or_else(|| {
-            DraftError::field("limit", "a whole number from 1 to 1000", format!("{text:?}"))
-        })?,
-    };
-    let jobs = context.jobs.list(limit).await?;
-    Ok(Json(jobs.iter().map(Status::listed).collect()))
-}
-
-async fn find(context: &Context, id: JobId) -> Result<Job, ApiError> {
-    context.jobs.get(id).await?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))
+/// A job that is the caller's business; another's is as unknown as none.
+pub(super) async fn find(context: &Context, caller: &Caller, id: JobId) -> Result<Job, ApiError> {
+    let job = context.jobs.get(id).await?.filter(|job| caller.may_see(job));
+    job.ok_or_else(|| ApiError::UnknownJob(id.to_string()))
 }
 
 /// The audio of an ended job, or why it has none. `name` goes without extension.
@@ -181,6 +201,8 @@ pub(super) fn timestamp(unix_ms: i64) -> String {
 pub struct Status {
     job_id: String,
     status: JobStatus,
+    /// `high`, `normal` or `low`.
+    priority: &'static str,
     progress: u8,
     created_at: f64,
     /// The number that repeats this take.
@@ -231,11 +253,12 @@ impl Status {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    fn of(job: &Job) -> Self {
+    pub(super) fn of(job: &Job) -> Self {
         let seconds = |ms: i64| ms as f64 / 1000.0;
         Self {
             job_id: job.id.to_string(),
             status: job.status,
+            priority: job.priority.as_str(),
             progress: job.progress,
             created_at: seconds(job.created_at),
             seed: job.request.seed,

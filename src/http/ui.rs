@@ -2,13 +2,17 @@
 //!
 //! Every asset lives under one prefix that is a hash of them all: modules import each other by relative paths, browsers
 //! may keep them for ever, and a new program has a new prefix. Only `/` is asked for again each time. The policy allows
-//! nothing but this server's own files: no inline script, no other host.
+//! nothing but this server's own files: no inline script, no other host. Texts are packed once, when the page is first asked
+//! for, and `/` names every module, so that a browser asks for all of them at once instead of one import after the other.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use miniz_oxide::deflate::compress_to_vec_zlib;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
@@ -21,6 +25,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// Where `index.html` wants the prefix of its assets.
 const PLACEHOLDER: &str = "{{assets}}";
+/// Where it wants the hints to fetch the modules.
+const MODULES: &str = "{{modules}}";
 
 #[derive(RustEmbed)]
 #[folder = "web/"]
@@ -33,29 +39,70 @@ struct Page {
     /// The hash in the prefix.
     version: String,
     html: String,
+    packed_html: Option<Vec<u8>>,
     entity_tag: String,
+    /// Assets in the coding of [`packed`], by path; those that gain by it.
+    packed: HashMap<String, Vec<u8>>,
 }
 
 static PAGE: LazyLock<Page> = LazyLock::new(|| {
     let mut all = Sha256::new();
     let mut names: Vec<_> = Web::iter().collect();
     names.sort();
-    for name in names {
+    let mut assets = HashMap::new();
+    for name in &names {
+        let Some(file) = Web::get(name) else { continue };
         all.update(name.as_bytes());
-        all.update(Web::get(&name).map_or([0; 32], |file| file.metadata.sha256_hash()));
+        all.update(file.metadata.sha256_hash());
+        assets.extend(packed(&file.data).map(|bytes| (name.to_string(), bytes)));
     }
     // Twelve digits tell versions apart; nobody gains by forging one.
     let version = format!("{:x}", all.finalize())[..12].to_owned();
     let source = Web::get("index.html").map(|file| file.data.into_owned()).unwrap_or_default();
-    let html = String::from_utf8_lossy(&source).replace(PLACEHOLDER, &format!("/assets/{version}"));
-    Page { entity_tag: format!("\"{version}\""), version, html }
+    let hint =
+        |name: &Cow<'static, str>| format!("<link rel=\"modulepreload\" href=\"{PLACEHOLDER}/{name}\">\n");
+    let modules: String = names.iter().filter(|name| is_module(name)).map(hint).collect();
+    let html = String::from_utf8_lossy(&source)
+        .replace(MODULES, &modules)
+        .replace(PLACEHOLDER, &format!("/assets/{version}"));
+    Page {
+        entity_tag: format!("\"{version}\""),
+        version,
+        packed_html: packed(html.as_bytes()),
+        html,
+        packed: assets,
+    }
 });
+
+/// What `app.js` imports, directly or not: neither what runs elsewhere (before the first paint, on the audio thread) nor the
+/// table of the reader's language, which is chosen at run time.
+fn is_module(name: &str) -> bool {
+    name.starts_with("js/") && !name.ends_with("theme-early.js") && !name.ends_with("-worklet.js")
+}
+
+/// In HTTP's coding `deflate`, which is zlib's format; `None` where packing gains nothing.
+fn packed(bytes: &[u8]) -> Option<Vec<u8>> {
+    /// Slow and small: it happens once.
+    const LEVEL: u8 = 9;
+    Some(compress_to_vec_zlib(bytes, LEVEL)).filter(|packed| packed.len() < bytes.len())
+}
+
+/// Whether the client unpacks it. A weight of 0 refuses it.
+fn unpacks(asked: &HeaderMap) -> bool {
+    let accepted = asked.get(header::ACCEPT_ENCODING).and_then(|accepted| accepted.to_str().ok());
+    accepted.unwrap_or_default().split(',').any(|one| {
+        let (name, weight) = one.split_once(';').unwrap_or((one, ""));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32));
+        name.trim().eq_ignore_ascii_case("deflate") && !refused
+    })
+}
 
 pub(super) async fn index(asked: HeaderMap) -> Response {
     let page = &*PAGE;
-    let headers: [(HeaderName, &str); 4] = [
+    let headers: [(HeaderName, &str); 5] = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
+        (header::VARY, "accept-encoding"),
         (header::ETAG, &page.entity_tag),
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
@@ -63,23 +110,35 @@ pub(super) async fn index(asked: HeaderMap) -> Response {
     if known.is_some_and(|tags| matches(tags, &page.entity_tag)) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    (headers, page.html.as_str()).into_response()
+    match &page.packed_html {
+        Some(packed) if unpacks(&asked) => (headers, PACKED, packed.as_slice()).into_response(),
+        _ => (headers, page.html.as_str()).into_response(),
+    }
 }
 
-pub(super) async fn asset(Path((version, path)): Path<(String, String)>) -> Result<Response, ApiError> {
+const PACKED: [(HeaderName, &str); 1] = [(header::CONTENT_ENCODING, "deflate")];
+
+pub(super) async fn asset(
+    Path((version, path)): Path<(String, String)>,
+    asked: HeaderMap,
+) -> Result<Response, ApiError> {
     let missing = || ApiError::NoRoute(format!("/assets/{version}/{path}"));
     // A page of another version must not be mixed with these files.
     if version != PAGE.version || path == "index.html" {
         return Err(missing());
     }
     let file = Web::get(&path).ok_or_else(missing)?;
-    let headers: [(HeaderName, &str); 3] = [
+    let headers: [(HeaderName, &str); 4] = [
         (header::CONTENT_TYPE, media_type(&path)),
+        (header::VARY, "accept-encoding"),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
         // For an SVG that somebody opens by itself.
         (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
-    Ok((headers, file.data).into_response())
+    match PAGE.packed.get(&path) {
+        Some(packed) if unpacks(&asked) => Ok((headers, PACKED, packed.as_slice()).into_response()),
+        _ => Ok((headers, file.data).into_response()),
+    }
 }
 
 fn media_type(path: &str) -> &'static str {
@@ -108,6 +167,32 @@ mod tests {
             assert!(Web::get(path).is_some(), "{path}");
             assert_ne!(media_type(path), "application/octet-stream", "{path}");
         }
+    }
+
+    #[test]
+    fn the_page_names_every_module_and_its_first_load_packed_is_below_150_kilobytes() {
+        let modules = Web::iter().filter(|name| is_module(name)).count();
+        assert_eq!(PAGE.html.matches("modulepreload").count(), modules);
+        let is_first = |name: &str| !name.starts_with("i18n/") || name == "i18n/en.js";
+        let assets: usize =
+            PAGE.packed.iter().filter(|(name, _)| is_first(name)).map(|(_, packed)| packed.len()).sum();
+        let page = PAGE.packed_html.as_ref().map_or(PAGE.html.len(), Vec::len);
+        assert!(assets + page < 150_000, "{assets} + {page} bytes");
+    }
+
+    #[test]
+    fn packed_files_are_sent_to_whom_asks_for_them_and_unpack_to_the_same() {
+        let asks = |text: &str| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, text.parse().unwrap())]);
+            unpacks(&headers)
+        };
+        assert!(
+            asks("deflate") && asks("br, DEFLATE;q=0.5") && !asks("br") && !asks("deflate;q=0") && !asks("")
+        );
+        assert!(!unpacks(&HeaderMap::new()));
+        let packed = PAGE.packed_html.as_deref().unwrap();
+        let unpacked = miniz_oxide::inflate::decompress_to_vec_zlib(packed).unwrap();
+        assert_eq!(unpacked, PAGE.html.as_bytes());
     }
 
     #[test]

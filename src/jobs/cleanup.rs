@@ -110,14 +110,16 @@ impl Cleaner {
         Ok(removed)
     }
 
-    /// Whether no job needs the file: results belong to completed jobs, chunks to those that are not at their end.
+    /// Whether no job needs the file: results belong to completed jobs, chunks to those that are not at their end and to
+    /// failed ones, which may be tried again.
     async fn is_orphan(&self, file: &Found) -> Result<bool, StoreError> {
         let Some(id) = file.id else {
             // Somebody else's; not ours to remove.
             return Ok(false);
         };
         Ok(match self.shared.store.status(id).await? {
-            None | Some(JobStatus::Failed | JobStatus::Cancelled) => true,
+            None | Some(JobStatus::Cancelled) => true,
+            Some(JobStatus::Failed) => !file.is_chunks,
             Some(JobStatus::Completed) => file.is_chunks,
             Some(JobStatus::Queued | JobStatus::Running) => false,
         })

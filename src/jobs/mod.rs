@@ -5,197 +5,31 @@
 //! program sees: it accepts, shows and cancels; `worker` speaks; `cleanup` forgets.
 
 pub mod cleanup;
-mod events;
+mod job;
 pub mod outputs;
 mod store;
+mod wakeups;
 pub mod worker;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use uuid::Uuid;
-
+use crate::config::Settings;
 use crate::files::FileError;
-use crate::speech::{AudioFormat, SpeechRequest};
+use crate::speech::SpeechRequest;
 use cleanup::{Cleaner, CleanupError};
-use events::Events;
+pub use job::{
+    Accepted, CancelOutcome, Client, Counts, Idempotency, Job, JobId, JobStatus, NewJob, Output, Priority,
+    RetryOutcome, UnknownStatus,
+};
 use outputs::Outputs;
-use store::Store;
 pub use store::StoreError;
+use store::{Addition, Bounds, Store};
+use wakeups::Wakeups;
 
 /// How long a waiter trusts its wake-up before it reads the row anyway: another process may have changed it.
 const WAIT_POLL: Duration = Duration::from_millis(500);
-
-/// The name of a job: a UUID v7, so ids sort by the time they were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct JobId(Uuid);
-
-impl JobId {
-    fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(formatter)
-    }
-}
-
-impl FromStr for JobId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::parse_str(text).map(Self)
-    }
-}
-
-/// Where a job stands. The last three are final: no transition leaves them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JobStatus {
-    Queued,
-    Running,
-    Completed,
-    Failed,
-    Cancelled,
-}
-
-impl JobStatus {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    pub const fn is_final(self) -> bool {
-        match self {
-            Self::Queued | Self::Running => false,
-            Self::Completed | Self::Failed | Self::Cancelled => true,
-        }
-    }
-}
-
-impl fmt::Display for JobStatus {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.as_str())
-    }
-}
-
-/// Not one of the five words.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a job status")]
-pub struct UnknownStatus(String);
-
-impl FromStr for JobStatus {
-    type Err = UnknownStatus;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-            .ok_or_else(|| UnknownStatus(text.to_owned()))
-    }
-}
-
-/// Who is served first. Within a priority, first come, first served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
-    /// A job that somebody will come back for.
-    Normal,
-    /// Somebody holds the line: `POST /tts` and the like.
-    Interactive,
-}
-
-impl Priority {
-    /// As the table keeps it. Gaps leave room for a level between.
-    const fn as_number(self) -> i64 {
-        match self {
-            Self::Normal => 0,
-            Self::Interactive => 10,
-        }
-    }
-
-    const fn from_number(number: i64) -> Self {
-        if number >= Self::Interactive.as_number() { Self::Interactive } else { Self::Normal }
-    }
-}
-
-/// One row of the table, as readers see it. Times are milliseconds since the Unix epoch.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Job {
-    pub id: JobId,
-    pub status: JobStatus,
-    pub priority: Priority,
-    /// Includes the seed that was, or will be, used.
-    pub request: SpeechRequest,
-    /// 0..=100; never decreases; 100 only with [`JobStatus::Completed`].
-    pub progress: u8,
-    /// The chunk being spoken, counted from 1; 0 before the first.
-    pub current_chunk: u32,
-    /// Known once the text was planned.
-    pub total_chunks: Option<u32>,
-    pub created_at: i64,
-    /// The first start; a job that was interrupted keeps it.
-    pub started_at: Option<i64>,
-    /// Present exactly when the status is final.
-    pub finished_at: Option<i64>,
-    /// Present exactly when the job failed; a sentence for the user.
-    pub error: Option<String>,
-    /// Present exactly when the job completed.
-    pub output: Option<Output>,
-    /// How often a worker took it up.
-    pub starts: u32,
-    /// Why it waits although its turn has come; only while queued.
-    pub waits_for: Option<String>,
-    /// Jobs that will be taken up before this one plus one; only while queued.
-    pub queue_position: Option<u32>,
-}
-
-impl Job {
-    /// Milliseconds of work so far: from the first start to the end, or to now.
-    pub fn elapsed_ms(&self) -> Option<i64> {
-        self.started_at.map(|started| (self.finished_at.unwrap_or_else(now_ms) - started).max(0))
-    }
-}
-
-/// The finished file of a completed job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
-    /// Within the outputs folder.
-    pub file_name: String,
-    pub format: AudioFormat,
-    pub bytes: u64,
-    /// Of the audio.
-    pub duration_ms: u64,
-}
-
-/// How many jobs stand where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    pub queued: u64,
-    pub running: u64,
-    pub completed: u64,
-    pub failed: u64,
-    pub cancelled: u64,
-}
-
-/// What a wish to cancel met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancelOutcome {
-    /// It was queued or running and is cancelled now, for good.
-    Cancelled,
-    /// It had ended before.
-    AlreadyFinished(JobStatus),
-    Unknown,
-}
 
 /// How the queue behaves; `job_queue` in config.yaml.
 #[derive(Clone, Copy, Debug)]
@@ -207,6 +41,10 @@ pub struct QueueSettings {
     pub cleanup_interval: Duration,
     /// Jobs that may wait; more are refused.
     pub max_queued: u32,
+    /// Jobs of one client that may wait.
+    pub max_queued_per_client: u32,
+    /// A job that has waited for so long gets a turn now and then, whatever is more urgent.
+    pub overdue_after: Duration,
 }
 
 impl Default for QueueSettings {
@@ -216,6 +54,22 @@ impl Default for QueueSettings {
             job_ttl: Duration::from_hours(24),
             cleanup_interval: Duration::from_hours(1),
             max_queued: 1000,
+            max_queued_per_client: 1000,
+            overdue_after: Duration::from_mins(10),
+        }
+    }
+}
+
+impl From<&Settings> for QueueSettings {
+    fn from(settings: &Settings) -> Self {
+        // The ranges of the settings keep the counts below 2^32.
+        Self {
+            max_retries: settings.job_queue.max_retries,
+            job_ttl: settings.job_queue.job_ttl,
+            cleanup_interval: settings.job_queue.cleanup_interval,
+            max_queued: settings.limits.max_queued_jobs as u32,
+            max_queued_per_client: settings.limits.max_queued_jobs_per_client as u32,
+            overdue_after: settings.job_queue.overdue_after,
         }
     }
 }
@@ -245,6 +99,10 @@ pub enum RecoverError {
 pub enum EnqueueError {
     #[error("the queue is full: {limit} jobs are waiting; try again later")]
     QueueFull { limit: u32 },
+    #[error("{limit} of your jobs are waiting already; try again later")]
+    ClientFull { limit: u32 },
+    #[error("the Idempotency-Key was sent with another body before; send a new key with a new wish")]
+    KeyReused,
     #[error("the job could not be stored")]
     Store(#[from] StoreError),
 }
@@ -259,7 +117,7 @@ pub struct Jobs {
 struct Shared {
     store: Store,
     outputs: Outputs,
-    events: Events,
+    wakeups: Wakeups,
     settings: QueueSettings,
 }
 
@@ -269,7 +127,7 @@ impl Jobs {
     pub async fn open(data_dir: &Path, settings: QueueSettings) -> Result<Self, OpenError> {
         let outputs = Outputs::open(data_dir)?;
         let store = Store::open(&data_dir.join("declaim.db")).await?;
-        Ok(Self { shared: Arc::new(Shared { store, outputs, events: Events::default(), settings }) })
+        Ok(Self { shared: Arc::new(Shared { store, outputs, wakeups: Wakeups::default(), settings }) })
     }
 
     /// Takes up what the last run left: half-written files go, interrupted jobs return to the queue, a first sweep cleans
@@ -288,17 +146,29 @@ impl Jobs {
         Ok(())
     }
 
-    /// Accepts a job. When this returns, the row is committed and synced: the job survives a loss of power.
+    /// Accepts a job of nobody in particular; see [`Self::accept`].
     pub async fn enqueue(&self, request: SpeechRequest, priority: Priority) -> Result<Job, EnqueueError> {
-        let limit = self.shared.settings.max_queued;
+        Ok(self.accept(NewJob::new(request, priority)).await?.job)
+    }
+
+    /// Accepts a job. When this returns, the row is committed and synced: the job survives a loss of power.
+    pub async fn accept(&self, new: NewJob) -> Result<Accepted, EnqueueError> {
+        let settings = &self.shared.settings;
+        let bounds = Bounds { total: settings.max_queued, per_client: settings.max_queued_per_client };
         let id = JobId::new();
-        match self.shared.store.enqueue(id, &request, priority, now_ms(), limit).await? {
-            Some(job) => {
-                self.shared.events.wake_worker();
-                Ok(job)
+        let (id, is_known) = match self.shared.store.add(vec![(id, new)], now_ms(), bounds).await? {
+            Addition::Added => {
+                self.shared.wakeups.wake_worker();
+                (id, false)
             }
-            None => Err(EnqueueError::QueueFull { limit }),
-        }
+            Addition::Known(known) => (Store::known_id(&known)?, true),
+            Addition::KeyReused => return Err(EnqueueError::KeyReused),
+            Addition::QueueFull => return Err(EnqueueError::QueueFull { limit: bounds.total }),
+            Addition::ClientFull => return Err(EnqueueError::ClientFull { limit: bounds.per_client }),
+        };
+        // Only somebody who removes a job in this very moment takes it away from here.
+        let job = self.get(id).await?.ok_or_else(|| StoreError::Unknown(id.to_string()))?;
+        Ok(Accepted { job, is_known })
     }
 
     pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
@@ -324,16 +194,25 @@ impl Jobs {
         let outcome = self.shared.store.cancel(id, now_ms()).await?;
         if outcome == CancelOutcome::Cancelled {
             // The worker that speaks it, if any, removes what it writes from here on when it notices.
-            self.shared.events.cancel(id);
+            self.shared.wakeups.cancel(id);
             self.shared.outputs.forget(id).await;
-            self.shared.events.job_ended();
+            self.shared.wakeups.job_ended();
         }
         Ok(outcome)
     }
 
+    /// Puts a failed job back into the queue; its finished chunks are not spoken again.
+    pub async fn retry(&self, id: JobId) -> Result<RetryOutcome, StoreError> {
+        if self.shared.store.retry_by_hand(id, now_ms()).await? {
+            self.shared.wakeups.wake_worker();
+            return Ok(RetryOutcome::Queued);
+        }
+        Ok(self.shared.store.status(id).await?.map_or(RetryOutcome::Unknown, RetryOutcome::NotFailed))
+    }
+
     /// The job once its status is final; `None` for an unknown job. Waits without bound.
     pub async fn wait(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        let mut ended = self.shared.events.ends();
+        let mut ended = self.shared.wakeups.ends();
         loop {
             ended.mark_unchanged();
             match self.get(id).await? {
@@ -370,30 +249,4 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_status_reads_back_from_its_own_word() {
-        for status in [
-            JobStatus::Queued,
-            JobStatus::Running,
-            JobStatus::Completed,
-            JobStatus::Failed,
-            JobStatus::Cancelled,
-        ] {
-            assert_eq!(status.as_str().parse(), Ok(status));
-        }
-        assert!("done".parse::<JobStatus>().is_err());
-    }
-
-    #[test]
-    fn every_priority_reads_back_from_its_own_number() {
-        for priority in [Priority::Normal, Priority::Interactive] {
-            assert_eq!(Priority::from_number(priority.as_number()), priority);
-        }
-    }
 }

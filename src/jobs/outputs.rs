@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use sha2::{Digest, Sha256};
 use waveform::wav;
 
 use super::{JobId, with_causes};
@@ -80,14 +81,15 @@ impl Outputs {
         self.chunk_folder(id).join(format!("{position}.wav"))
     }
 
-    /// Puts a finished chunk in place: mono, 32-bit float, so that joining chunks later loses nothing.
+    /// Puts a finished chunk in place: mono, 32-bit float, so that joining chunks later loses nothing. Returns the digest
+    /// by which [`Self::has_chunk`] knows it again.
     pub(super) fn write_chunk(
         &self,
         id: JobId,
         position: u32,
         sample_rate: u32,
         samples: &[f32],
-    ) -> Result<(), FileError> {
+    ) -> Result<String, FileError> {
         let folder = self.chunk_folder(id);
         match fs::create_dir(&folder) {
             Ok(()) => sync_folder(&self.chunks)?,
@@ -99,12 +101,18 @@ impl Outputs {
             wav::write_f32(&mut file, samples, sample_rate)
                 .map_err(|error| FileError::new("write", &folder.join(&name), io::Error::other(error)))
         };
-        write_aside(&folder, &name, write).map(|(_bytes, ())| ())
+        write_aside(&folder, &name, write).map(|(_bytes, ())| digest(samples))
     }
 
-    /// Whether the chunk's file is there with exactly this many samples.
-    pub(super) fn has_chunk(&self, id: JobId, position: u32, samples: u64) -> bool {
-        wav::frames(self.chunk_path(id, position)).is_ok_and(|frames| frames == samples)
+    /// Whether the chunk's file is there with exactly these samples: this many, with this digest. Chunks of older programs
+    /// have an empty one, and are known by their length.
+    pub(super) fn has_chunk(&self, id: JobId, position: u32, samples: u64, known: &str) -> bool {
+        let path = self.chunk_path(id, position);
+        if known.is_empty() {
+            return wav::frames(path).is_ok_and(|frames| frames == samples);
+        }
+        wav::read(path)
+            .is_ok_and(|chunk| chunk.samples.len() as u64 == samples && digest(&chunk.samples) == known)
     }
 
     /// Removes a job's chunks; its result stays. Nothing to remove is fine.
@@ -162,6 +170,15 @@ impl Outputs {
     }
 }
 
+/// SHA-256 of the samples' bytes, in hexadecimal.
+fn digest(samples: &[f32]) -> String {
+    let mut hasher = Sha256::new();
+    for sample in samples {
+        hasher.update(sample.to_le_bytes());
+    }
+    format!("{:x}", hasher.finalize())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,11 +202,25 @@ mod tests {
         let (_folder, outputs) = outputs();
         let id = JobId::new();
         let samples = [0.0, 0.125, -1.5, f32::MIN_POSITIVE];
-        outputs.write_chunk(id, 3, 24_000, &samples).unwrap();
+        let digest = outputs.write_chunk(id, 3, 24_000, &samples).unwrap();
         assert_eq!(wav::read(outputs.chunk_path(id, 3)).unwrap().samples, samples);
-        assert!(outputs.has_chunk(id, 3, 4));
-        assert!(!outputs.has_chunk(id, 3, 5));
-        assert!(!outputs.has_chunk(id, 2, 4));
+        for known in [digest.as_str(), ""] {
+            assert!(outputs.has_chunk(id, 3, 4, known));
+            assert!(!outputs.has_chunk(id, 3, 5, known));
+            assert!(!outputs.has_chunk(id, 2, 4, known));
+        }
+    }
+
+    #[test]
+    fn a_chunk_of_which_one_bit_has_changed_is_not_the_chunk() {
+        let (_folder, outputs) = outputs();
+        let id = JobId::new();
+        let digest = outputs.write_chunk(id, 0, 24_000, &[0.25; 100]).unwrap();
+        let path = outputs.chunk_path(id, 0);
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert!(!outputs.has_chunk(id, 0, 100, &digest));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,9 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The wait of a job whose model is not there and may come back: the server was started without its usual one.
 const NO_MODEL_PAUSE: Duration = Duration::from_secs(30);
 
+/// Of so many turns, one goes to the first job that is overdue, whatever is more urgent.
+const TURNS_TO_ONE_OVERDUE: u32 = 4;
+
 /// The wait before the first retry of a job; doubles up to [`RETRY_LONGEST`].
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LONGEST: Duration = Duration::from_mins(1);
@@ -49,6 +52,8 @@ const SPOKEN: f32 = 98.0;
 pub struct Worker {
     shared: Arc<Shared>,
     engine: Engine,
+    /// Jobs taken up so far.
+    turns: AtomicU32,
 }
 
 /// Why a job did not get to its end.
@@ -58,6 +63,8 @@ enum Stopped {
     Lost,
     #[error("the server is stopping")]
     Interrupted,
+    #[error("a more urgent job waits")]
+    Overtaken,
     #[error(transparent)]
     Model(ModelError),
     #[error(transparent)]
@@ -72,6 +79,25 @@ enum Stopped {
     Crashed(#[from] tokio::task::JoinError),
 }
 
+impl Stopped {
+    /// Whether the same job could succeed another time: what the user caused never does, what the machine did may.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Model(error) => error.is_transient(),
+            Self::Stitch(_) | Self::Outputs(_) | Self::Store(_) | Self::Crashed(_) => true,
+            Self::Lost | Self::Interrupted | Self::Overtaken | Self::NoModel(_) => false,
+        }
+    }
+}
+
+/// A job that was spoken to its end.
+#[derive(Debug)]
+struct Spoken {
+    output: Output,
+    /// Milliseconds to join, encode and sync it.
+    encode_ms: u64,
+}
+
 impl From<AssembleError> for Stopped {
     fn from(error: AssembleError) -> Self {
         match error {
@@ -84,14 +110,14 @@ impl From<AssembleError> for Stopped {
 
 impl Worker {
     pub fn new(jobs: &Jobs, engine: Engine) -> Self {
-        Self { shared: Arc::clone(&jobs.shared), engine }
+        Self { shared: Arc::clone(&jobs.shared), engine, turns: AtomicU32::new(0) }
     }
 
     /// Works until told to stop; the job in hand then goes back to the queue.
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             // Before looking, so that a job that arrives in between still wakes.
-            let woken = self.shared.events.work();
+            let woken = self.shared.wakeups.work();
             match self.next(&stop).await {
                 Ok(true) => {}
                 Ok(false) => {
@@ -111,7 +137,9 @@ impl Worker {
     /// long, until its model is there to speak it.
     async fn next(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
         let store = &self.shared.store;
-        let Some(Next { id, model }) = store.next(now_ms()).await? else { return Ok(false) };
+        let Some(next) = store.next(now_ms(), self.overdue_before()).await? else { return Ok(false) };
+        let Next { id, model, .. } = &next;
+        let waiting = Instant::now();
         let Some(lease) = stop.run_until_cancelled(self.lease(model.as_deref())).await else {
             return Ok(true);
         };
@@ -120,21 +148,29 @@ impl Worker {
             // Gone for good: the job that names it cannot be spoken, today or tomorrow.
             Err(LeaseError::Unknown(unknown)) if model.is_some() => Err(unknown),
             Err(LeaseError::Unknown(unknown)) => {
-                self.postpone(id, NO_MODEL_PAUSE, &unknown.to_string()).await?;
+                self.postpone(*id, NO_MODEL_PAUSE, &unknown.to_string()).await?;
                 return Ok(true);
             }
             Err(error @ LeaseError::NotNow { retry_in, .. }) => {
-                self.postpone(id, retry_in, &error.to_string()).await?;
+                self.postpone(*id, retry_in, &error.to_string()).await?;
                 return Ok(true);
             }
             // Only the stop signal, which is on its way, ends this.
             Err(LeaseError::Stopped) => return Ok(false),
         };
         // Another worker or a cancellation may have been quicker, or a more urgent job has come.
-        if let Some(claimed) = store.claim(id, now_ms()).await? {
+        if let Some(claimed) = store.claim(&next, millis(waiting.elapsed()), now_ms()).await? {
+            self.turns.fetch_add(1, Ordering::Relaxed);
             self.work(claimed, lease, stop).await;
         }
         Ok(true)
+    }
+
+    /// In a turn for the overdue, the time before which they have arrived.
+    fn overdue_before(&self) -> Option<i64> {
+        let is_theirs = self.turns.load(Ordering::Relaxed) % TURNS_TO_ONE_OVERDUE == TURNS_TO_ONE_OVERDUE - 1;
+        let after = millis(self.shared.settings.overdue_after).cast_signed();
+        is_theirs.then(|| now_ms().saturating_sub(after))
     }
 
     async fn lease(&self, model: Option<&str>) -> Result<Lease, LeaseError> {
@@ -156,7 +192,7 @@ impl Worker {
         let claim = claimed.claim.clone();
         let retries = claimed.retries;
         let cancel = Cancel::default();
-        let registered = self.shared.events.register(claim.id, cancel.clone());
+        let registered = self.shared.wakeups.register(claim.id, cancel.clone());
         tracing::info!(job = %claim.id, characters = claimed.request.text.chars().count(), "job started");
 
         let spoken = match lease {
@@ -192,13 +228,13 @@ impl Worker {
         &self,
         claim: &Claim,
         retries: u32,
-        spoken: &Result<Output, Stopped>,
+        spoken: &Result<Spoken, Stopped>,
     ) -> Result<(), StoreError> {
-        let Shared { store, outputs, events, settings } = &*self.shared;
+        let Shared { store, outputs, wakeups, settings } = &*self.shared;
         let id = claim.id;
         let mine = match spoken {
-            Ok(output) => {
-                let mine = store.finish(claim, output, now_ms()).await?;
+            Ok(Spoken { output, encode_ms }) => {
+                let mine = store.finish(claim, output, *encode_ms, now_ms()).await?;
                 if mine {
                     tracing::info!(job = %id, bytes = output.bytes, audio_ms = output.duration_ms, "job completed");
                     self.forget_chunks(claim).await;
@@ -206,6 +242,13 @@ impl Worker {
                 mine
             }
             Err(Stopped::Lost) => false,
+            Err(Stopped::Overtaken) => {
+                let mine = store.give_way(claim).await?;
+                if mine {
+                    tracing::info!(job = %id, "job gives way to a more urgent one");
+                }
+                mine
+            }
             // The job is not to blame for a stop or for a model that is not there; it goes on where it was.
             Err(Stopped::Interrupted | Stopped::Model(ModelError::NotLoaded(_))) => {
                 let mine = store.requeue(claim).await?;
@@ -214,18 +257,19 @@ impl Worker {
                 }
                 mine
             }
-            Err(Stopped::Model(error)) if error.is_transient() && retries < settings.max_retries => {
-                let pause = retry_pause(retries);
-                let due_at = now_ms() + pause.as_millis() as i64;
-                tracing::warn!(job = %id, %error, retry_in = ?pause, "job will be tried again");
-                store.retry(claim, due_at).await?
+            Err(error) if error.may_pass() && retries < settings.max_retries => {
+                let pause = retry_pause(retries, getrandom::u32().unwrap_or_default());
+                let due_at = now_ms() + millis(pause).cast_signed();
+                let why = format!("{}; it is tried again", with_causes(error));
+                tracing::warn!(job = %id, error = with_causes(error), retry_in = ?pause, "job will be tried again");
+                store.retry(claim, due_at, &why).await?
             }
             Err(error) => {
                 let message = with_causes(error);
                 let mine = store.fail(claim, &message, now_ms()).await?;
                 if mine {
+                    // Its chunks stay: somebody may have it tried again.
                     tracing::warn!(job = %id, error = message, "job failed");
-                    outputs.forget(id).await;
                 }
                 mine
             }
@@ -234,7 +278,7 @@ impl Worker {
             tracing::info!(job = %id, "job was cancelled");
             outputs.forget(id).await;
         }
-        events.job_ended();
+        wakeups.job_ended();
         Ok(())
     }
 
@@ -246,8 +290,14 @@ impl Worker {
     }
 }
 
-fn retry_pause(retries: u32) -> Duration {
-    RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retries)).min(RETRY_LONGEST)
+/// `dice` spreads the pause by a quarter to both sides, so that what failed together is not tried again together.
+fn retry_pause(retries: u32, dice: u32) -> Duration {
+    let pause = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retries)).min(RETRY_LONGEST);
+    pause.mul_f64(0.75 + 0.5 * f64::from(dice) / f64::from(u32::MAX))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How far a job is, shared between the model's thread, which raises it at every token, and the task that writes it down.
@@ -287,7 +337,7 @@ struct Speaking {
 }
 
 impl Speaking {
-    async fn run(self, request: SpeechRequest) -> Result<Output, Stopped> {
+    async fn run(self, request: SpeechRequest) -> Result<Spoken, Stopped> {
         let mut speaking = std::pin::pin!(self.speak(&request));
         tokio::select! {
             spoken = &mut speaking => spoken.map_err(|error| self.why_cancelled(error)),
@@ -334,19 +384,25 @@ impl Speaking {
         }
     }
 
-    async fn speak(&self, request: &SpeechRequest) -> Result<Output, Stopped> {
+    async fn speak(&self, request: &SpeechRequest) -> Result<Spoken, Stopped> {
         let info = Arc::clone(self.lease.info());
         let chunks = self.plan(request, &info).await?;
         let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
         let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
         let percent_per_character = SPOKEN / characters.max(1) as f32;
         let mut before = 0.0;
+        let mut has_spoken = false;
         for (position, chunk) in (0_u32..).zip(&chunks) {
             let length = chunk.text.chars().count() as f32 * percent_per_character;
             self.progress.chunk.store(position + 1, Ordering::Relaxed);
             let known = spoken.iter().position(|checkpoint| checkpoint.position == position);
             let known = known.map(|index| spoken.swap_remove(index));
             if !self.is_finished(known, chunk, &info).await? {
+                // Never before a chunk of its own, so that the job gets on however often it is overtaken.
+                if has_spoken && self.shared.store.is_overtaken(&self.claim, now_ms()).await? {
+                    return Err(Stopped::Overtaken);
+                }
+                has_spoken = true;
                 let progress = Arc::clone(&self.progress);
                 let on_progress: OnProgress = Arc::new(move |share| progress.raise(before + share * length));
                 self.speak_chunk(request, &info, position, chunk, on_progress).await?;
@@ -379,7 +435,8 @@ impl Speaking {
             return Ok(false);
         }
         let (outputs, id) = (self.shared.outputs.clone(), self.claim.id);
-        Ok(spawn_blocking(move || outputs.has_chunk(id, known.position, known.samples)).await?)
+        Ok(spawn_blocking(move || outputs.has_chunk(id, known.position, known.samples, &known.digest))
+            .await?)
     }
 
     async fn speak_chunk(
@@ -401,20 +458,26 @@ impl Speaking {
             // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
             seed: request.seed.wrapping_add(position.into()),
         };
+        let begun = Instant::now();
         let speaking = self.lease.speak(order, self.cancel.clone(), on_progress);
         let samples = match self.give_up.run_until_cancelled(speaking).await {
             Some(spoken) => spoken.map_err(Stopped::Model)?,
             None => return Err(Stopped::Model(ModelError::Cancelled)),
         };
+        let took_ms = millis(begun.elapsed());
+        let count = samples.len() as u64;
+        let (outputs, id, sample_rate) = (self.shared.outputs.clone(), self.claim.id, info.sample_rate);
+        let digest =
+            spawn_blocking(move || outputs.write_chunk(id, position, sample_rate, &samples)).await??;
         let checkpoint = Checkpoint {
             position,
             text: chunk.text.clone(),
             model: info.name.clone(),
             sample_rate: info.sample_rate,
-            samples: samples.len() as u64,
+            samples: count,
+            took_ms,
+            digest,
         };
-        let (outputs, id, sample_rate) = (self.shared.outputs.clone(), self.claim.id, info.sample_rate);
-        spawn_blocking(move || outputs.write_chunk(id, position, sample_rate, &samples)).await??;
         fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)
     }
 
@@ -424,7 +487,8 @@ impl Speaking {
         request: &SpeechRequest,
         info: &ModelInfo,
         chunks: Vec<Chunk>,
-    ) -> Result<Output, Stopped> {
+    ) -> Result<Spoken, Stopped> {
+        let begun = Instant::now();
         let (outputs, id, cancel) = (self.shared.outputs.clone(), self.claim.id, self.cancel.clone());
         let (request, sample_rate) = (request.clone(), info.sample_rate);
         let output = spawn_blocking(move || {
@@ -443,7 +507,7 @@ impl Speaking {
         });
         let output = output.await??;
         self.progress.raise(99.0);
-        Ok(output)
+        Ok(Spoken { output, encode_ms: millis(begun.elapsed()) })
     }
 }
 
@@ -456,10 +520,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retries_wait_twice_as_long_each_time_up_to_a_minute() {
-        let pauses: Vec<u64> = (0..9).map(|retries| retry_pause(retries).as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
-        assert_eq!(retry_pause(u32::MAX), RETRY_LONGEST);
+    fn retries_wait_twice_as_long_each_time_up_to_a_minute_and_a_quarter_more_or_less() {
+        let pauses: Vec<f64> =
+            (0..9).map(|retries| retry_pause(retries, u32::MAX / 2).as_secs_f64()).collect();
+        for (pause, expected) in pauses.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]) {
+            assert!((pause - expected).abs() < 0.001, "{pauses:?}");
+        }
+        assert_eq!(retry_pause(u32::MAX, 0), RETRY_LONGEST.mul_f64(0.75));
+        assert_eq!(retry_pause(0, u32::MAX), RETRY_FIRST.mul_f64(1.25));
     }
 
     #[test]

@@ -85,6 +85,8 @@ pub struct ModelInfo {
     pub languages: Vec<String>,
     /// `laugh`, `sigh`, … without brackets; empty where the model has none.
     pub paralinguistic_tags: Vec<String>,
+    /// The fields of a request that change how it speaks; the others of its family change nothing.
+    pub parameters: Vec<Parameter>,
     /// What it needs of a clip to speak with its voice; `None` for a model that has fixed voices only.
     pub cloning: Option<Needs>,
     /// Whether it can say a recording again in another voice.
@@ -115,6 +117,14 @@ impl ModelInfo {
         let advice = self.cloning.map(|needs| clip.quality.advice(clip.seconds, &needs));
         advice.unwrap_or_default().iter().map(ToString::to_string).collect()
     }
+}
+
+/// A field of a request that a model obeys.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Parameter {
+    pub name: &'static str,
+    /// What the model does when a request does not say.
+    pub default: f64,
 }
 
 /// Where a voice comes from.

@@ -66,6 +66,7 @@ pub fn info() -> ModelInfo {
         default_voice: "hum".to_owned(),
         languages: vec!["en".to_owned()],
         paralinguistic_tags: vec!["fail".to_owned(), "panic".to_owned()],
+        parameters: Vec::new(),
         cloning: None,
         converts: false,
         watermarked: false,

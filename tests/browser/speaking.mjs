@@ -25,9 +25,9 @@ test("progress names the chunk, the percentage and the time while the job runs",
   await generate(page, SLOW);
   await waitUntilRunning(page, 20);
   assert.match(await page.textContent("#job-phase"), /^Speaking chunk \d+ of \d+$/);
-  assert.match(await page.textContent("#job-percent"), /^\d+ %$/);
+  assert.match(await page.textContent("#job-percent"), /^\d+%$/);
   assert.match(await page.textContent("#job-time"), /^0:\d\d/);
-  assert.match(await page.title(), /^\d+ % · declaim$/);
+  assert.match(await page.title(), /^\d+% · declaim$/);
   await page.click("#cancel");
 });
 

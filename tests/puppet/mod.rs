@@ -64,6 +64,7 @@ pub(crate) fn info(name: &str) -> ModelInfo {
         default_voice: "wood".to_owned(),
         languages: vec!["en".to_owned()],
         paralinguistic_tags: Vec::new(),
+        parameters: Vec::new(),
         cloning: None,
         converts: false,
         watermarked: false,

@@ -86,10 +86,7 @@ impl Server {
         let (ready, started) = std::sync::mpsc::channel();
         let serve = async move {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let queue = QueueSettings {
-                max_queued: settings.limits.max_queued_jobs as u32,
-                ..QueueSettings::default()
-            };
+            let queue = QueueSettings::from(&settings);
             let engine = EngineSettings {
                 memory_bytes: settings.model.memory_bytes,
                 unload_after: settings.model.unload_after,
@@ -154,6 +151,16 @@ impl Server {
             request = request.header("Content-Type", content_type);
         }
         Answer::read(request.config().http_status_as_error(false).build().send(body))
+    }
+
+    pub(crate) fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let mut request =
+            ureq::post(format!("{}{path}", self.url)).header("Content-Type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.config().http_status_as_error(false).build();
+        Answer::read(request.send(body.to_string().as_bytes()))
     }
 
     /// Enqueues and returns the id.

@@ -1,227 +1,130 @@
-// The page, put together: what the parts tell each other. Rules live in the parts; this file only passes the word on.
+// The page, put together: its language, its parts, and the ways between its views. Rules live in the parts.
 
-import { ApiError, createApi } from "./api.js";
-import { createCompose } from "./compose.js";
-import { createCurrentJob } from "./current-job.js";
-import { byId, say } from "./dom.js";
-import { followJob } from "./follow.js";
-import { roughly } from "./format.js";
-import { createHistory, entryFor, patchFrom } from "./history.js";
-import { createHistoryList } from "./history-list.js";
-import { advance, isActive, startJob } from "./job.js";
-import { createJobCard } from "./job-card.js";
-import { createPlayer } from "./player.js";
-import { refreshHistory } from "./refresh.js";
-import { CONNECTING, watchServer } from "./server.js";
-import { createStatusBar } from "./status-bar.js";
-import { browserStorage } from "./storage.js";
-import { startTheme } from "./theme.js";
+import { createApi } from "./base/api.js";
+import { byId } from "./base/dom.js";
+import { language, LANGUAGES, pickLanguage, translate, use } from "./base/i18n.js";
+import { createRouter } from "./base/router.js";
+import { browserStorage } from "./base/storage.js";
+import { createStore } from "./base/store.js";
+import { startTheme } from "./base/theme.js";
+import { createModelsView } from "./models/models-view.js";
+import { createHistoryView } from "./history/history-view.js";
+import { CONNECTING, watchServer } from "./server/server.js";
+import { createStatusBar } from "./server/status-bar.js";
+import { createSpeakView } from "./speak/speak-view.js";
+import { createStatusView } from "./status/status-view.js";
+import { createFavourites } from "./voices/listing.js";
+import { createVoicesView } from "./voices/voices-view.js";
 
-const AGO_MS = 30_000;
+const LANGUAGE_KEY = "declaim_language";
+const VIEWS = ["speak", "history", "voices", "models", "status"];
+
+const storage = browserStorage();
+const chosen = pickLanguage(storage.get(LANGUAGE_KEY), navigator.languages);
+use(chosen, (await import(`../i18n/${chosen}.js`)).default, navigator.languages);
+document.documentElement.lang = language();
+translate(document);
 
 const api = createApi();
-const storage = browserStorage();
-const currentJob = createCurrentJob(storage);
-
-/** @type {import("./job.js").JobView|null} */
-let job = null;
-let follower = null;
-let server = CONNECTING;
-let voicesOf = null;
-
-startTheme({ button: byId("theme"), storage });
-const player = createPlayer({ audioOf: api.audio, onChange: renderHistory });
-const compose = createCompose({ storage, onSubmit: (request) => void submit(request) });
+const store = createStore({ server: CONNECTING, voices: [] });
+const theme = startTheme({ button: byId("theme"), storage });
 const statusBar = createStatusBar({ onRetry: retryNow });
-const history = createHistory(storage, renderHistory);
-const jobCard = createJobCard({
-  onCancel: () => void cancelCurrent(),
-  onAgain: () => void submit(job.params),
-  onDismiss: dismiss,
-  announce,
-});
-const historyList = createHistoryList({
-  onPlay: (entry) => (player.currentId === entry.id ? player.toggle() : play(entry, true)),
-  onShow: (entry) => follow(entry.id, { text: entry.text, predefined_voice_id: entry.voice }),
-  onCancel: (entry) => void cancelEntry(entry),
-  onRemove: remove,
-  onClear: history.clear,
-  voiceName: compose.voiceName,
+const favourites = createFavourites(storage, () => {
+  views.speak.favouritesChanged();
+  views.voices.favouritesChanged();
 });
 
 function announce(text) {
   byId("announcer").textContent = text;
 }
 
-/** The id of the job that is being followed. */
-function activeId() {
-  return isActive(job) ? job.id : null;
+/** What views share. */
+const shared = { api, storage, store, favourites, announce, refreshServer: () => watcher.nudge(), refreshVoices };
+const views = {
+  speak: createSpeakView(shared),
+  history: createHistoryView({ ...shared, root: byId("view-history"), onEdit: edit }),
+  voices: createVoicesView({ ...shared, root: byId("view-voices"), onUse: edit }),
+  models: createModelsView({ ...shared, root: byId("view-models"), onUse: (model) => edit({ model }) }),
+  status: createStatusView({ ...shared, root: byId("view-status"), theme, languages: LANGUAGES, chooseLanguage }),
+};
+
+/** Takes something to the form: the text of an old job, a voice, a model. */
+function edit(from) {
+  router.go("speak");
+  views.speak.fillIn(from);
 }
 
-function renderHistory() {
-  historyList.render(history.entries(), {
-    shownId: activeId() ?? player.currentId,
-    playingId: player.playing ? player.currentId : null,
-  });
+function chooseLanguage(code) {
+  storage.set(LANGUAGE_KEY, code);
+  // Texts and jobs survive a reload anyway, so that there is one way to come to a language.
+  location.reload();
 }
 
-function renderEmpty() {
-  byId("output-empty").hidden = job !== null || player.currentId !== null;
+async function refreshVoices() {
+  store.set({ voices: await api.voices() });
 }
 
-async function submit(request) {
-  compose.setBusy(true);
-  try {
-    const { job_id: id } = await api.enqueue(request);
-    history.add(entryFor(id, request, Date.now()));
-    currentJob.save(id, request);
-    follow(id, request);
-    byId("output-title").scrollIntoView({ block: "nearest" });
-  } catch (error) {
-    compose.showError(error instanceof ApiError ? error.message : `${error.message} Your text is still here.`);
-    watcher.nudge();
-  } finally {
-    compose.setBusy(false);
-  }
-}
-
-function follow(id, params) {
-  follower?.stop();
-  job = startJob(id, params, Date.now());
-  show();
-  follower = followJob(id, { fetchStatus: api.status, onEvent });
-}
-
-function onEvent(event) {
-  job = advance(job, event, Date.now());
-  if (event.type === "status") history.update(job.id, patchFrom(event.status));
-  if (event.type === "lost") history.update(job.id, { status: "expired" });
-  if (event.type === "retrying") watcher.nudge();
-  if (!isActive(job)) {
-    currentJob.release(job.id);
-    if (job.phase === "completed") finish();
-  }
-  show();
-}
-
-/** The job's audio goes to the player, and there is no current job any more. */
-function finish() {
-  const { id, params, status } = job;
-  job = null;
-  const entry = { ...entryFor(id, params, Date.now()), ...patchFrom(status) };
-  play(entry, compose.plays);
-  announce(`Finished: ${roughly(entry.durationSec ?? NaN)} of audio.`);
-}
-
-function play(entry, autoplay) {
-  player.load(entry, { voiceName: compose.voiceName(entry.voice), autoplay });
-  show();
-}
-
-function show() {
-  jobCard.render(job);
-  renderEmpty();
-  renderHistory();
-}
-
-function dismiss() {
-  job = null;
-  show();
-  byId("text").focus();
-}
-
-function remove(entry) {
-  if (player.currentId === entry.id) player.unload();
-  history.remove(entry.id);
-  show();
-}
-
-async function cancelCurrent() {
-  if (!isActive(job) || job.phase === "cancelling") return;
-  const { id } = job;
-  job = advance(job, { type: "cancelling" }, Date.now());
-  show();
-  const problem = await cancelOnServer(id);
-  if (job?.id !== id) return;
-  if (problem && isActive(job)) {
-    job = advance(job, { type: "cancel-failed", message: `Could not cancel: ${problem}` }, Date.now());
-    show();
-  }
-  follower.nudge();
-}
-
-async function cancelEntry(entry) {
-  if (job?.id === entry.id) {
-    await cancelCurrent();
-    return;
-  }
-  const problem = await cancelOnServer(entry.id);
-  if (problem) announce(`Could not cancel: ${problem}`);
-  refresher.nudge();
-}
-
-/** What went wrong, or null. A job that had ended, or is unknown, is not wrong: its next status tells. */
-async function cancelOnServer(id) {
-  try {
-    await api.cancel(id);
-    return null;
-  } catch (error) {
-    return error.status === 404 || error.status === 409 ? null : error.message;
-  }
-}
-
+let voicesOf = null;
 async function onServer(view) {
-  const wasReady = server.kind === "ready";
-  server = view;
+  const wasReady = store.get().server.kind === "ready";
+  store.set({ server: view });
   statusBar.render(view);
   if (view.kind !== "ready") return;
-  compose.setModel(view.info);
-  if (wasReady && voicesOf === modelKey(view.info)) return;
-  follower?.nudge();
-  refresher.nudge();
+  // Other models have other voices.
+  const models = JSON.stringify([view.info.name ?? view.info.type, (view.info.models ?? []).map((model) => model.name)]);
+  if (wasReady && voicesOf === models) return;
+  views.speak.nudge();
   try {
-    compose.setVoices(await api.voices());
-    voicesOf = modelKey(view.info);
-    renderHistory();
+    await refreshVoices();
+    voicesOf = models;
   } catch (error) {
-    say(byId("voice-hint"), `The voices could not be listed: ${error.message}`);
+    views.speak.voicesFailed(error.message);
   }
-}
-
-/** Another model has other voices. */
-function modelKey(info) {
-  return `${info.name ?? info.type} ${info.class_name}`;
 }
 
 function retryNow() {
   watcher.nudge();
-  follower?.nudge();
-  refresher.nudge();
+  views.speak.nudge();
 }
+
+const router = createRouter({
+  views: VIEWS,
+  onShow(name, rest, byHand) {
+    for (const view of VIEWS) byId(`view-${view}`).hidden = view !== name;
+    for (const link of document.querySelectorAll(".nav a")) {
+      if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    for (const view of VIEWS) if (view !== name) views[view].hide?.();
+    views[name].show?.(rest);
+    if (!byHand) return;
+    scrollTo(0, 0);
+    // Screen readers begin where the new view does.
+    byId(`view-${name}`).querySelector("h2")?.focus();
+  },
+});
 
 document.addEventListener("keydown", (event) => {
   if (event.isComposing || event.defaultPrevented) return;
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    compose.submit();
-  } else if (event.key === "Escape" && !statusBar.close()) {
-    void cancelCurrent();
-  }
+  if (event.key === "Escape" && (statusBar.close() || closeMenus())) return;
+  if (router.shown === "speak") views.speak.onKey(event);
 });
+document.addEventListener("click", (event) => closeMenus(event.target));
+
+/** Closes open menus but the one that holds `except`; whether there was one. */
+function closeMenus(except = null) {
+  const open = [...document.querySelectorAll("details.menu[open]")].filter((menu) => !menu.contains(except));
+  for (const menu of open) {
+    menu.open = false;
+    if (except === null) menu.querySelector("summary").focus();
+  }
+  return open.length > 0;
+}
+
 window.addEventListener("online", retryNow);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) retryNow();
 });
-if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("shortcut").querySelector("kbd").textContent = "⌘";
-setInterval(renderHistory, AGO_MS);
-
-const resumed = currentJob.load();
 const watcher = watchServer({ modelInfo: api.modelInfo, onView: (view) => void onServer(view) });
-const refresher = refreshHistory({ history, fetchStatus: api.status, followedId: activeId });
-if (resumed) {
-  const known = history.entries().some((entry) => entry.id === resumed.id);
-  if (!known) history.add(entryFor(resumed.id, resumed.params, Date.now()));
-  follow(resumed.id, resumed.params);
-} else {
-  show();
-}
+router.start();
+views.speak.resume();

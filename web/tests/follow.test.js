@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ApiError, Unreachable } from "../js/api.js";
-import { followJob } from "../js/follow.js";
-import { backoff } from "../js/loop.js";
+import "./english.js";
+
+import { ApiError, Unreachable } from "../js/base/api.js";
+import { followJob } from "../js/jobs/follow.js";
+import { backoff } from "../js/base/loop.js";
 import { fakeTimers, settle } from "./fakes.js";
 
 /** Follows a job whose server gives these answers in turn, repeating the last. Errors are thrown. */

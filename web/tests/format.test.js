@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ago, bytes, characters, clock, count, roughly, snippet, speed } from "../js/format.js";
+import "./english.js";
+
+import { ago, bytes, characters, clock, count, roughly, snippet, speed } from "../js/base/format.js";
 
 test("durations read like a clock", () => {
   assert.deepEqual([0, 9.9, 65, 3600, 3725].map(clock), ["0:00", "0:09", "1:05", "1:00:00", "1:02:05"]);
@@ -9,12 +11,12 @@ test("durations read like a clock", () => {
 });
 
 test("rough durations use one unit that fits", () => {
-  assert.deepEqual([0.2, 8, 59.4, 59.6, 200, 3600, 4800].map(roughly), ["1 s", "8 s", "59 s", "1 min", "3 min", "1 h", "1 h 20 min"]);
+  assert.deepEqual([0.2, 8, 59.4, 59.6, 200, 3600, 4800].map(roughly), ["1 sec", "8 sec", "59 sec", "1 min", "3 min", "1 hr", "1 hr 20 min"]);
   assert.equal(roughly(NaN), "");
 });
 
 test("sizes never show four digits", () => {
-  assert.deepEqual([0, 999, 1000, 1536, 99_600, 999_600, 172_800_044].map(bytes), ["0 B", "999 B", "1.0 KB", "1.5 KB", "100 KB", "1.0 MB", "173 MB"]);
+  assert.deepEqual([0, 999, 1000, 1536, 99_600, 999_600, 172_800_044].map(bytes), ["0.0 kB", "1.0 kB", "1.0 kB", "1.5 kB", "100 kB", "1.0 MB", "173 MB"]);
   assert.equal(bytes(NaN), "");
 });
 
@@ -26,7 +28,7 @@ test("counts are grouped and speeds have two digits", () => {
 test("recent times are relative, older ones are dates", () => {
   const now = Date.UTC(2026, 10, 24, 12);
   const before = (seconds) => ago(now - seconds * 1000, now);
-  assert.deepEqual([5, 50, 300, 3569, 3600, 7200].map(before), ["just now", "1 min ago", "5 min ago", "59 min ago", "1 h ago", "2 h ago"]);
+  assert.deepEqual([5, 50, 300, 3569, 3600, 7200].map(before), ["now", "1 min. ago", "5 min. ago", "59 min. ago", "1 hr. ago", "2 hr. ago"]);
   assert.equal(before(3 * 86400), "Nov 21");
   assert.equal(ago(NaN, now), "");
 });

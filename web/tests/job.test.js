@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { advance, chunkText, elapsedSeconds, isActive, phaseText, remainingSeconds, startJob } from "../js/job.js";
+import "./english.js";
+
+import { advance, chunkOf, elapsedSeconds, isActive, phaseText, remainingSeconds, startJob } from "../js/jobs/job.js";
 
 const T0 = 1_000_000;
 const status = (fields) => ({ type: "status", status: { status: "running", ...fields } });
@@ -64,11 +66,11 @@ test("the waiting line tells how many are ahead", () => {
 });
 
 test("chunks are named only where there are several, and counted from one", () => {
-  assert.equal(chunkText({ current_chunk: 1, total_chunks: 1 }), "");
-  assert.equal(chunkText({ current_chunk: 0, total_chunks: 3 }), "chunk 1 of 3");
-  assert.equal(chunkText({ current_chunk: 3, total_chunks: 3 }), "chunk 3 of 3");
-  assert.equal(chunkText({ total_chunks: null }), "");
-  assert.equal(chunkText(null), "");
+  assert.equal(chunkOf({ current_chunk: 1, total_chunks: 1 }), null);
+  assert.deepEqual(chunkOf({ current_chunk: 0, total_chunks: 3 }), { chunk: 1, total: 3 });
+  assert.deepEqual(chunkOf({ current_chunk: 3, total_chunks: 3 }), { chunk: 3, total: 3 });
+  assert.equal(chunkOf({ total_chunks: null }), null);
+  assert.equal(chunkOf(null), null);
 });
 
 test("elapsed time goes on between two answers, and only while the job runs", () => {

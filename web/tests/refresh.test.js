@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ApiError, Unreachable } from "../js/api.js";
-import { createHistory, entryFor } from "../js/history.js";
-import { refreshHistory } from "../js/refresh.js";
-import { createStorage } from "../js/storage.js";
+import "./english.js";
+
+import { ApiError, Unreachable } from "../js/base/api.js";
+import { createHistory, entryFor } from "../js/jobs/recent.js";
+import { refreshHistory } from "../js/jobs/refresh.js";
+import { createStorage } from "../js/base/storage.js";
 import { fakeTimers, settle } from "./fakes.js";
 
 /** A list with these entries, refreshed from a server with these answers by job id. */

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { buildRequest, fieldOf, insertTag, optionsSummary, parseSeed } from "../js/request.js";
+import "./english.js";
+
+import { buildRequest, fieldOf, insertTag, optionsSummary, parseSeed } from "../js/speak/request.js";
 
 const form = (changes = {}) => ({ text: "Hello.", voice: "hum", speed: 1, format: "wav", seed: "", ...changes });
 const problemFields = (changes, limits) => buildRequest(form(changes), limits).problems?.map(({ field }) => field);

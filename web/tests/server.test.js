@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ApiError, createApi, detailOf, Unreachable } from "../js/api.js";
-import { bannerText, modelFacts, modelTitle, viewOf, watchServer } from "../js/server.js";
-import { toggled } from "../js/theme.js";
-import { chooseVoice, languageName, usableVoices, voiceFacts } from "../js/voices.js";
+import "./english.js";
+
+import { ApiError, createApi, detailOf, Unreachable } from "../js/base/api.js";
+import { bannerText, modelFacts, modelTitle, viewOf, watchServer } from "../js/server/server.js";
+import { toggled } from "../js/base/theme.js";
+import { languageName } from "../js/base/format.js";
+import { chooseVoice, usableVoices, voiceFacts } from "../js/speak/voice-picker.js";
 import { fakeTimers, settle } from "./fakes.js";
 
 const reply = (status, body) => async () => new Response(typeof body === "string" ? body : JSON.stringify(body), { status });

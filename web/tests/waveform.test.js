@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { barCount, peaks } from "../js/waveform.js";
+import "./english.js";
+
+import { barCount, peaks } from "../js/jobs/waveform.js";
 
 test("the loudest stretch is one, whatever its sign, and the others are in proportion", () => {
   assert.deepEqual([...peaks([0, 0.1, -0.5, 0.2, 0.25, 0], 3)], [0.2, 1, 0.5].map(Math.fround));

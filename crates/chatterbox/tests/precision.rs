@@ -1,4 +1,5 @@
-//! T3 with its linear layers' matrices in f16, as GPUs keep them: near the reference, and the same words.
+//! What is decided when a device is started: whether it computes rightly, and T3 with its linear layers' matrices in f16, as
+//! GPUs keep them: near the reference, and the same words.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@ mod common;
 
 use std::ops::ControlFlow;
 
+use chatterbox::device::choose;
 use chatterbox::noise::Replay;
 use chatterbox::t3::{Speaker, T3};
 use chatterbox::variant::ModelConfig;
@@ -19,8 +21,18 @@ use common::{Fixture, device, fixtures, max_abs_error, tiny_config, values};
 /// Eleven bits of a product's factors, through two layers; f32 stays within 2e-4.
 const HALF: f32 = 2e-2;
 
+/// The device under test is the very one that a server would start.
 #[test]
-fn half_precision_weights_stay_near_the_reference_and_say_the_same() {
+fn the_device_agrees_with_the_cpu_and_says_so() {
+    let name = std::env::var("DECLAIM_TEST_DEVICE").unwrap_or_else(|_not_set| "cpu".to_owned());
+    let choice = choose(name.parse().unwrap()).unwrap();
+    println!("{}: {}, weights of T3 in {}", choice.name, choice.self_test, choice.precision);
+    let expected = if choice.is_gpu { "passed, worst error" } else { "none" };
+    assert!(choice.self_test.starts_with(expected), "{}", choice.self_test);
+}
+
+#[test]
+fn half_precision_weights_agree_nearly_with_the_reference_and_say_the_same() {
     let path = fixtures().join("weights/t3_gpt2_tiny.safetensors");
     let load = |half| {
         let weights = Weights::open(&path, &device()).unwrap().in_half(half);

@@ -61,7 +61,7 @@ fn check(weights: &str, rules: &ClipRules, name: &str) {
 }
 
 #[test]
-fn a_clip_becomes_the_voice_that_the_reference_makes_of_it() {
+fn the_voice_of_a_clip_agrees_with_the_reference() {
     check("s3gen_meanflow_tiny", &ClipRules::turbo(), "e2e_turbo_tiny");
     check("s3gen_tiny", &ClipRules::original(), "e2e_original_tiny");
 }

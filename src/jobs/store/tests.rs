@@ -1,7 +1,11 @@
 //! Every statement against a real database file, and the table's own checks.
 
+use super::claims::Recovered;
 use super::*;
-use crate::speech::{AudioFormat, Sampling};
+use crate::jobs::{CancelOutcome, Client, Counts, Idempotency, Job, NewJob, Output, Priority};
+use crate::speech::{AudioFormat, Sampling, SpeechRequest};
+
+const BOUNDS: Bounds = Bounds { total: 100, per_client: 100 };
 
 struct Table {
     store: Store,
@@ -42,20 +46,30 @@ fn checkpoint(position: u32) -> Checkpoint {
         model: "tone".to_owned(),
         sample_rate: 24_000,
         samples: 9,
+        took_ms: 40,
+        digest: "0123".to_owned(),
     }
 }
 
 /// Takes up the job whose turn it is, as a worker does.
 async fn claim(store: &Store, now: i64) -> Result<Option<Claimed>> {
-    match store.next(now).await? {
-        Some(next) => store.claim(next.id, now).await,
+    match store.next(now, None).await? {
+        Some(next) => store.claim(&next, 0, now).await,
         None => Ok(None),
     }
 }
 
 impl Table {
     async fn add(&self, text: &str, priority: Priority) -> Job {
-        self.store.enqueue(JobId::new(), &request(text), priority, 1000, 100).await.unwrap().unwrap()
+        self.add_of("", text, priority).await
+    }
+
+    async fn add_of(&self, client: &str, text: &str, priority: Priority) -> Job {
+        let id = JobId::new();
+        let client = Client { owner: String::new(), name: client.to_owned() };
+        let job = NewJob { client, ..NewJob::new(request(text), priority) };
+        assert_eq!(self.store.add(vec![(id, job)], 1000, BOUNDS).await.unwrap(), Addition::Added);
+        self.job(id).await
     }
 
     async fn take(&self) -> Claimed {
@@ -73,7 +87,7 @@ impl Table {
             ids.push(self.add(text, Priority::Normal).await.id);
         }
         let (completed, failed) = (self.take().await, self.take().await);
-        assert!(self.store.finish(&completed.claim, &output(completed.claim.id), 3000).await.unwrap());
+        assert!(self.store.finish(&completed.claim, &output(completed.claim.id), 5, 3000).await.unwrap());
         assert!(self.store.fail(&failed.claim, "no device", 3000).await.unwrap());
         assert_eq!(self.store.cancel(ids[2], 3000).await.unwrap(), CancelOutcome::Cancelled);
         assert_eq!(self.take().await.claim.id, ids[3]);
@@ -113,13 +127,14 @@ async fn the_database_syncs_every_commit() {
 #[tokio::test]
 async fn a_job_beyond_the_bound_is_refused_until_one_is_taken() {
     let table = table().await;
-    let request = request("x");
-    let add = || table.store.enqueue(JobId::new(), &request, Priority::Normal, 1000, 2);
-    assert!(add().await.unwrap().is_some());
-    assert!(add().await.unwrap().is_some());
-    assert!(add().await.unwrap().is_none());
+    let bounds = Bounds { total: 2, per_client: 100 };
+    let new = || vec![(JobId::new(), NewJob::new(request("x"), Priority::Normal))];
+    let add = async || table.store.add(new(), 1000, bounds).await.unwrap();
+    assert_eq!(add().await, Addition::Added);
+    assert_eq!(add().await, Addition::Added);
+    assert_eq!(add().await, Addition::QueueFull);
     table.take().await;
-    assert!(add().await.unwrap().is_some());
+    assert_eq!(add().await, Addition::Added);
 }
 
 #[tokio::test]
@@ -139,11 +154,11 @@ async fn interactive_jobs_are_claimed_first_and_equals_in_order_of_arrival() {
 async fn the_next_job_names_its_model_and_stays_queued_until_it_is_claimed() {
     let table = table().await;
     let job = table.add("a", Priority::Normal).await;
-    let next = table.store.next(2000).await.unwrap();
-    assert_eq!(next, Some(Next { id: job.id, model: Some("tone".to_owned()) }));
+    let next = table.store.next(2000, None).await.unwrap();
+    assert_eq!(next, Some(Next { id: job.id, model: Some("tone".to_owned()), is_overdue: false }));
     assert_eq!(table.job(job.id).await, job);
     table.run_sql("update jobs set request = json_remove(request, '$.model')").await.unwrap();
-    assert_eq!(table.store.next(2000).await.unwrap().unwrap().model, None);
+    assert_eq!(table.store.next(2000, None).await.unwrap().unwrap().model, None);
     assert_eq!(table.take().await.request.model, None, "rows from before there were models can be read");
 }
 
@@ -151,12 +166,12 @@ async fn the_next_job_names_its_model_and_stays_queued_until_it_is_claimed() {
 async fn a_claim_steps_back_for_a_more_urgent_job_and_for_a_cancellation() {
     let table = table().await;
     let normal = table.add("a", Priority::Normal).await.id;
-    let next = table.store.next(2000).await.unwrap().unwrap();
+    let next = table.store.next(2000, None).await.unwrap().unwrap();
     let urgent = table.add("b", Priority::Interactive).await.id;
-    assert!(table.store.claim(next.id, 2000).await.unwrap().is_none());
+    assert!(table.store.claim(&next, 0, 2000).await.unwrap().is_none());
     assert_eq!(table.take().await.claim.id, urgent);
     assert_eq!(table.store.cancel(normal, 3000).await.unwrap(), CancelOutcome::Cancelled);
-    assert!(table.store.claim(next.id, 2000).await.unwrap().is_none());
+    assert!(table.store.claim(&next, 0, 2000).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -169,7 +184,7 @@ async fn a_postponed_job_says_why_it_waits_and_lets_others_pass() {
     assert_eq!(job.waits_for.as_deref(), Some("the model is missing"));
     assert_eq!((job.status, job.starts), (JobStatus::Queued, 0));
     assert_eq!(table.take().await.claim.id, second);
-    assert!(table.store.next(8999).await.unwrap().is_none());
+    assert!(table.store.next(8999, None).await.unwrap().is_none());
     let claimed = claim(&table.store, 9000).await.unwrap().unwrap();
     assert_eq!((claimed.claim.id, claimed.retries), (first.id, 0));
     assert_eq!(table.job(first.id).await.waits_for, None);
@@ -265,7 +280,7 @@ async fn finishing_tells_the_file_and_shows_100() {
     let id = table.add("a", Priority::Normal).await.id;
     let claim = table.take().await.claim;
     assert!(table.store.plan(&claim, 4).await.unwrap());
-    assert!(table.store.finish(&claim, &output(id), 3000).await.unwrap());
+    assert!(table.store.finish(&claim, &output(id), 5, 3000).await.unwrap());
     let job = table.job(id).await;
     assert_eq!((job.status, job.progress, job.finished_at), (JobStatus::Completed, 100, Some(3000)));
     assert_eq!((job.current_chunk, job.total_chunks), (4, Some(4)));
@@ -286,10 +301,10 @@ async fn a_lost_claim_writes_nothing() {
     assert!(!store.plan(&claim, 1).await.unwrap());
     assert!(!store.progress(&claim, 50, 1).await.unwrap());
     assert!(!store.checkpoint(&claim, &checkpoint(0), 4000).await.unwrap());
-    assert!(!store.finish(&claim, &output(id), 4000).await.unwrap());
+    assert!(!store.finish(&claim, &output(id), 5, 4000).await.unwrap());
     assert!(!store.fail(&claim, "too late", 4000).await.unwrap());
     assert!(!store.requeue(&claim).await.unwrap());
-    assert!(!store.retry(&claim, 4000).await.unwrap());
+    assert!(!store.retry(&claim, 4000, "why").await.unwrap());
     assert_eq!(table.job(id).await, cancelled);
     assert!(store.checkpoints(id).await.unwrap().is_empty());
 }
@@ -316,7 +331,7 @@ async fn a_retry_waits_until_it_is_due_and_is_counted() {
     table.add("a", Priority::Normal).await;
     let claimed = table.take().await;
     assert_eq!(claimed.retries, 0);
-    assert!(table.store.retry(&claimed.claim, 9000).await.unwrap());
+    assert!(table.store.retry(&claimed.claim, 9000, "the device failed").await.unwrap());
     assert!(claim(&table.store, 8999).await.unwrap().is_none());
     assert_eq!(claim(&table.store, 9000).await.unwrap().unwrap().retries, 1);
 }
@@ -426,7 +441,10 @@ async fn only_ended_jobs_expire_and_their_chunks_go_with_them() {
     for id in [queued, running] {
         assert!(!table.store.delete(id).await.unwrap());
     }
-    table.run_sql("insert into chunks select id, 0, '', 'tone', 1, 1, 1, 1 from jobs").await.unwrap();
+    table
+        .run_sql("insert into chunks select id, 0, '', 'tone', 1, 1, 1, 1, null, null from jobs")
+        .await
+        .unwrap();
     assert!(table.store.delete(completed).await.unwrap());
     assert_eq!(table.store.get(completed).await.unwrap(), None);
     assert!(table.store.checkpoints(completed).await.unwrap().is_empty());
@@ -462,7 +480,7 @@ async fn the_table_itself_refuses_states_that_make_no_sense() {
         "update jobs set output_file = null where status = 'completed'",
         "update jobs set created_at = 'yesterday'",
         "update jobs set waits_for = 'Godot' where status = 'running'",
-        "insert into chunks select 'nobody', 0, '', 'tone', 1, 1, 1, 1",
+        "insert into chunks select 'nobody', 0, '', 'tone', 1, 1, 1, 1, null, null",
     ] {
         assert!(table.run_sql(nonsense).await.is_err(), "{nonsense}");
     }
@@ -480,7 +498,7 @@ async fn reopening_keeps_everything_and_a_newer_schema_is_refused() {
     sqlx::query("pragma user_version = 99").execute(&store.writer).await.unwrap();
     store.close().await;
     let refused = Store::open(&path).await;
-    assert!(matches!(refused, Err(StoreError::Newer { found: 99, known: 2 })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Newer { found: 99, known: 3 })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -492,8 +510,8 @@ async fn two_stores_on_one_file_never_claim_the_same_job() {
     }
     let drain = async |store: &Store| {
         let (mut ids, mut lost) = (Vec::new(), 0);
-        while let Some(next) = store.next(2000).await.unwrap() {
-            match store.claim(next.id, 2000).await.unwrap() {
+        while let Some(next) = store.next(2000, None).await.unwrap() {
+            match store.claim(&next, 0, 2000).await.unwrap() {
                 Some(claimed) => ids.push(claimed.claim.id),
                 None => lost += 1,
             }
@@ -505,4 +523,140 @@ async fn two_stores_on_one_file_never_claim_the_same_job() {
     ids.extend(others);
     assert_eq!(ids.len(), 40);
     assert_eq!(ids.into_iter().collect::<std::collections::HashSet<_>>().len(), 40);
+}
+
+#[tokio::test]
+async fn a_wish_sent_twice_is_one_job_and_its_key_with_another_body_is_refused() {
+    let table = table().await;
+    let wish = |owner: &str, digest: &str| {
+        let job = NewJob {
+            client: Client { owner: owner.to_owned(), name: owner.to_owned() },
+            idempotency: Some(Idempotency { key: "k".to_owned(), digest: digest.to_owned() }),
+            ..NewJob::new(request("once"), Priority::Normal)
+        };
+        (JobId::new(), job)
+    };
+    let add = async |wish| table.store.add(vec![wish], 1000, BOUNDS).await.unwrap();
+    let first = wish("ada", "a");
+    let id = first.0;
+    assert_eq!(add(first).await, Addition::Added);
+    assert_eq!(add(wish("ada", "a")).await, Addition::Known(id.to_string()));
+    assert_eq!(add(wish("ada", "b")).await, Addition::KeyReused);
+    assert_eq!(add(wish("max", "b")).await, Addition::Added, "keys are their owner's");
+    let known: Vec<_> = (0..8).map(|_| table.store.add(vec![wish("eve", "e")], 1000, BOUNDS)).collect();
+    let known = futures_util::future::join_all(known).await;
+    let added = known.iter().filter(|added| matches!(added, Ok(Addition::Added))).count();
+    assert_eq!(added, 1, "whoever comes at the same time is known too: {known:?}");
+    // Known for as long as the job is kept, also when it has ended.
+    table.store.cancel(id, 2000).await.unwrap();
+    assert_eq!(add(wish("ada", "a")).await, Addition::Known(id.to_string()));
+    table.store.delete(id).await.unwrap();
+    assert_eq!(add(wish("ada", "b")).await, Addition::Added);
+}
+
+#[tokio::test]
+async fn many_wishes_at_once_are_all_kept_and_bounded_by_their_client() {
+    let table = table().await;
+    let new = |client: &str| {
+        let client = Client { owner: String::new(), name: client.to_owned() };
+        vec![(JobId::new(), NewJob { client, ..NewJob::new(request("x"), Priority::Normal) })]
+    };
+    let bounds = Bounds { total: 70, per_client: 40 };
+    let adds = (0..50).map(|_| table.store.add(new("a"), 1000, bounds));
+    let added = futures_util::future::join_all(adds).await;
+    let count = |wanted: Addition| added.iter().filter(|added| added.as_ref().unwrap() == &wanted).count();
+    assert_eq!((count(Addition::Added), count(Addition::ClientFull)), (40, 10));
+    assert_eq!(table.store.counts().await.unwrap().queued, 40);
+    let several = |number| (0..number).flat_map(|_| new("b")).collect::<Vec<_>>();
+    assert_eq!(table.store.add(several(31), 1000, bounds).await.unwrap(), Addition::QueueFull);
+    assert_eq!(table.store.counts().await.unwrap().queued, 40, "all or none");
+    assert_eq!(table.store.add(several(30), 1000, bounds).await.unwrap(), Addition::Added);
+}
+
+#[tokio::test]
+async fn clients_share_the_queue_by_the_length_of_their_texts() {
+    let table = table().await;
+    let long = "x".repeat(100);
+    for number in 0..4 {
+        table.add_of("library", &format!("{number}{long}"), Priority::Normal).await;
+    }
+    let text = async || {
+        let claimed = table.take().await;
+        let text = claimed.request.text.chars().take(2).collect::<String>();
+        table.store.fail(&claimed.claim, "enough", 3000).await.unwrap();
+        text
+    };
+    assert_eq!(text().await, "0x");
+    for text in ["a1", "a2", "a3"] {
+        table.add_of("sentences", text, Priority::Normal).await;
+    }
+    // One job of the client who was there first, then all the short ones until they have had as much.
+    let mut order = Vec::new();
+    for _ in 0..6 {
+        order.push(text().await);
+    }
+    assert_eq!(order, ["1x", "a1", "a2", "a3", "2x", "3x"]);
+}
+
+#[tokio::test]
+async fn a_client_with_one_job_at_a_time_does_not_starve_the_one_with_many() {
+    let table = table().await;
+    for number in 0..4 {
+        table.add_of("many", &format!("m{number}"), Priority::Normal).await;
+    }
+    let mut order = Vec::new();
+    for number in 0..4 {
+        table.add_of("one", &format!("o{number}"), Priority::Normal).await;
+        for _ in 0..2 {
+            let claimed = table.take().await;
+            order.push(claimed.request.text.clone());
+            table.store.fail(&claimed.claim, "enough", 3000).await.unwrap();
+        }
+    }
+    assert_eq!(order, ["m0", "o0", "m1", "o1", "m2", "o2", "m3", "o3"]);
+    assert_eq!(table.run_sql("update shares set client = client").await.unwrap(), 2);
+    table.add_of("late", "l", Priority::Normal).await;
+    assert_eq!(
+        table.run_sql("update shares set client = client").await.unwrap(),
+        0,
+        "an empty queue forgets"
+    );
+}
+
+#[tokio::test]
+async fn an_overdue_job_goes_before_what_is_more_urgent_when_it_is_asked_for() {
+    let table = table().await;
+    let low = table.add("low", Priority::Low).await.id;
+    let normal = table.add("normal", Priority::Normal).await.id;
+    let urgent = table.add("urgent", Priority::Interactive).await.id;
+    let next = async |before| table.store.next(2000, before).await.unwrap().unwrap();
+    assert_eq!(next(None).await.id, urgent);
+    assert_eq!(next(Some(1000)).await.id, urgent, "nothing has waited for so long");
+    let overdue = next(Some(1001)).await;
+    assert_eq!((overdue.id, overdue.is_overdue), (low, true));
+    let claimed = table.store.claim(&overdue, 0, 2000).await.unwrap().unwrap();
+    assert!(table.store.is_overtaken(&claimed.claim, 2000).await.unwrap());
+    assert!(table.store.give_way(&claimed.claim).await.unwrap());
+    assert_eq!((table.job(low).await.starts, table.job(low).await.status), (0, JobStatus::Queued));
+    for expected in [urgent, normal, low] {
+        assert_eq!(table.take().await.claim.id, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_job_is_tried_again_by_hand_with_its_chunks_and_others_are_not() {
+    let table = table().await;
+    let [queued, running, completed, failed, cancelled] = table.one_of_each().await[..] else { panic!() };
+    table
+        .run_sql("insert into chunks select id, 0, '', 'tone', 1, 1, 1, 1, null, null from jobs")
+        .await
+        .unwrap();
+    for id in [queued, running, completed, cancelled, JobId::new()] {
+        assert!(!table.store.retry_by_hand(id, 9000).await.unwrap());
+    }
+    assert!(table.store.retry_by_hand(failed, 9000).await.unwrap());
+    let job = table.job(failed).await;
+    assert_eq!((job.status, job.error, job.finished_at, job.progress), (JobStatus::Queued, None, None, 0));
+    assert_eq!(job.queue_position, Some(2), "behind what waits already");
+    assert_eq!(table.store.checkpoints(failed).await.unwrap().len(), 1);
 }

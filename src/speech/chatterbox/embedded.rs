@@ -5,7 +5,7 @@ use chatterbox::pico;
 use chatterbox::pipeline::{Chatterbox, LoadError};
 
 use super::marking::Marking;
-use super::spoken::Spoken;
+use super::spoken::{Spoken, parameters};
 use super::{Offer, in_one_line, not_loaded, start};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
 
@@ -27,11 +27,12 @@ pub(super) fn offer(device: &str, marking: &Marking) -> Option<Offer> {
 /// Describes the embedded model from its configuration alone.
 fn pico_info(marking: &Marking) -> Result<ModelInfo, LoadError> {
     let named = pico::voices()?;
+    let sampling = pico::config()?.sampling;
     Ok(ModelInfo {
         name: "pico".to_owned(),
         class_name: "ChatterboxPico".to_owned(),
         sample_rate: chatterbox::variant::SAMPLE_RATE,
-        max_chunk_chars: pico::config()?.sampling.max_prompt_chars,
+        max_chunk_chars: sampling.max_prompt_chars,
         default_voice: named.first().map(|voice| voice.id.to_owned()).unwrap_or_default(),
         voices: named
             .into_iter()
@@ -46,6 +47,7 @@ fn pico_info(marking: &Marking) -> Result<ModelInfo, LoadError> {
             .collect(),
         languages: vec!["en".to_owned()],
         paralinguistic_tags: Vec::new(),
+        parameters: parameters(&sampling),
         cloning: None,
         converts: false,
         watermarked: marking.applies(MARKED_BY_MAKER),

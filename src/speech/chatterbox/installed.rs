@@ -14,7 +14,7 @@ use chatterbox::weights::{WeightError, Weights};
 
 use super::cloning::Cloner;
 use super::marking::Marking;
-use super::spoken::Spoken;
+use super::spoken::{Spoken, parameters};
 use super::{Offer, in_one_line, not_loaded, start};
 use crate::models::{Architecture, InstalledModel, Models, Role};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
@@ -136,6 +136,7 @@ impl Found {
             voices: built_in.into_iter().collect(),
             languages: model.languages.clone(),
             paralinguistic_tags: model.path(Role::AddedTokens).map(tags).unwrap_or_default(),
+            parameters: parameters(&config.sampling),
             cloning: Some(Needs {
                 least: Duration::from_secs_f32(rules.shortest),
                 best: Duration::from_secs_f32((rules.prompt_tokens as f32 / 25.0).max(10.0)),

@@ -9,12 +9,12 @@ use chatterbox::noise::Seeded;
 use chatterbox::pipeline::{Chatterbox, SpeakError, Step};
 use chatterbox::t3::T3Error;
 use chatterbox::text::Language;
-use chatterbox::variant::{SAMPLE_RATE, SamplingConfig};
+use chatterbox::variant::{Order, SAMPLE_RATE, SamplingConfig};
 use chatterbox::voice::Voice;
 use chatterbox::watermark::Watermark;
 
 use super::cloning::Cloner;
-use crate::speech::model::{ChunkRequest, ConversionRequest, Loaded, ModelError, SpeechModel};
+use crate::speech::model::{ChunkRequest, ConversionRequest, Loaded, ModelError, Parameter, SpeechModel};
 use crate::speech::{Cancel, Sampling};
 
 /// A Chatterbox checkpoint on its device.
@@ -207,6 +207,27 @@ fn overridden(mut config: SamplingConfig, request: &Sampling) -> SamplingConfig 
     config
 }
 
+/// The fields that the checkpoint's order of sampling obeys, with its defaults.
+pub(super) fn parameters(config: &SamplingConfig) -> Vec<Parameter> {
+    // As written in the configuration: 0.8, not what is nearest to it in single precision.
+    let number = |value: f32| (f64::from(value) * 1e4).round() / 1e4;
+    let of = |name, default| Parameter { name, default };
+    let temperature = of("temperature", number(config.temperature));
+    let top_p = of("top_p", number(config.top_p));
+    let repetition = of("repetition_penalty", number(config.repetition_penalty));
+    match config.order {
+        Order::Turbo => vec![temperature, of("top_k", config.top_k as f64), top_p, repetition],
+        Order::Original => vec![
+            of("exaggeration", number(config.exaggeration)),
+            of("cfg_weight", number(config.cfg_weight)),
+            temperature,
+            of("min_p", number(config.min_p)),
+            top_p,
+            repetition,
+        ],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +257,20 @@ mod tests {
         assert_eq!(
             overridden(original.clone(), &loud),
             SamplingConfig { exaggeration: 1.5, cfg_weight: 0.0, ..original }
+        );
+    }
+
+    #[test]
+    fn each_order_names_the_parameters_that_it_obeys_with_the_checkpoints_defaults() {
+        let names = |config: chatterbox::variant::ModelConfig| -> Vec<&str> {
+            parameters(&config.sampling).iter().map(|parameter| parameter.name).collect()
+        };
+        let turbo = chatterbox::variant::ModelConfig::turbo();
+        assert_eq!(parameters(&turbo.sampling)[0], Parameter { name: "temperature", default: 0.8 });
+        assert_eq!(names(turbo), ["temperature", "top_k", "top_p", "repetition_penalty"]);
+        let original = names(chatterbox::variant::ModelConfig::original());
+        assert!(
+            original.contains(&"cfg_weight") && original.contains(&"min_p") && !original.contains(&"top_k")
         );
     }
 }

@@ -1,0 +1,408 @@
+//! Taking jobs up, and what whoever did so writes until it lets go.
+//!
+//! The order of turns: the most urgent priority, in it the earliest turn, in it the first to arrive. A job that has waited
+//! for long is picked out of that order now and then ([`Store::next`]), so that nothing waits for ever.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Result, Store, read_id};
+use crate::jobs::{CancelOutcome, JobId, Output};
+use crate::speech::SpeechRequest;
+
+/// The third start in a row that kills the process before a new chunk is finished is the last one.
+const CRASHES_ALLOWED: i64 = 3;
+
+/// The right to work on one job, from one claim until it is given back or lost.
+#[derive(Clone, Debug)]
+pub(in crate::jobs) struct Claim {
+    pub(in crate::jobs) id: JobId,
+    pub(super) token: String,
+}
+
+/// The job whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::jobs) struct Next {
+    pub(in crate::jobs) id: JobId,
+    /// What it is to be spoken with; `None` means the default model.
+    pub(in crate::jobs) model: Option<String>,
+    /// It has waited for so long that it goes before what is more urgent.
+    pub(in crate::jobs) is_overdue: bool,
+}
+
+/// A job that was just taken up.
+#[derive(Clone, Debug)]
+pub(in crate::jobs) struct Claimed {
+    pub(in crate::jobs) claim: Claim,
+    pub(in crate::jobs) request: SpeechRequest,
+    /// What the client was told before an interruption.
+    pub(in crate::jobs) progress: u8,
+    /// Tries already spent on failures of the device.
+    pub(in crate::jobs) retries: u32,
+}
+
+/// A finished chunk and what it was spoken from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::jobs) struct Checkpoint {
+    /// Counted from 0.
+    pub(in crate::jobs) position: u32,
+    pub(in crate::jobs) text: String,
+    pub(in crate::jobs) model: String,
+    pub(in crate::jobs) sample_rate: u32,
+    pub(in crate::jobs) samples: u64,
+    /// Milliseconds that speaking it took.
+    pub(in crate::jobs) took_ms: u64,
+    /// SHA-256 of its file; empty for chunks of older programs.
+    pub(in crate::jobs) digest: String,
+}
+
+/// What became of the jobs that a dead process left running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::jobs) struct Recovered {
+    pub(in crate::jobs) requeued: u64,
+    pub(in crate::jobs) failed: u64,
+}
+
+impl Store {
+    /// The job whose turn it is, if any. It stays queued, so that whatever it needs can be made ready first. With
+    /// `overdue_before`, the first of those that arrived before that time goes before what is more urgent.
+    pub(in crate::jobs) async fn next(&self, now: i64, overdue_before: Option<i64>) -> Result<Option<Next>> {
+        if let Some(before) = overdue_before
+            && let Some(next) = self.next_overdue(now, before).await?
+        {
+            return Ok(Some(next));
+        }
+        let row = sqlx::query(
+            "select id, json_extract(request, '$.model') as model from jobs
+             where status = 'queued' and due_at <= ? order by priority desc, turn, seq limit 1",
+        )
+        .bind(now)
+        .fetch_optional(&self.readers)
+        .await?;
+        row.map(|row| read_next(&row, false)).transpose()
+    }
+
+    async fn next_overdue(&self, now: i64, before: i64) -> Result<Option<Next>> {
+        let row = sqlx::query(
+            "select id, json_extract(request, '$.model') as model from jobs
+             where status = 'queued' and due_at <= ?1 and created_at < ?2 and priority < (
+                 select max(priority) from jobs where status = 'queued' and due_at <= ?1
+             )
+             order by seq limit 1",
+        )
+        .bind(now)
+        .bind(before)
+        .fetch_optional(&self.readers)
+        .await?;
+        row.map(|row| read_next(&row, true)).transpose()
+    }
+
+    /// Takes a job up, unless it is no longer queued, or a more urgent one has come. A request that this program cannot
+    /// read, because a newer one stored it, fails its job. `model_wait_ms` is for the record.
+    pub(in crate::jobs) async fn claim(
+        &self,
+        next: &Next,
+        model_wait_ms: u64,
+        now: i64,
+    ) -> Result<Option<Claimed>> {
+        let token = uuid::Uuid::new_v4().to_string();
+        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let row = sqlx::query(
+            "update jobs
+             set status = 'running', claim = ?1, starts = starts + 1, started_at = coalesce(started_at, ?2),
+                 waits_for = null, model_wait_ms = ?5
+             where id = ?3 and status = 'queued' and (?4 or not exists (
+                 select 1 from jobs as ahead
+                 where ahead.status = 'queued' and ahead.due_at <= ?2 and ahead.priority > jobs.priority
+             ))
+             returning id, request, progress, retries, priority, client, turn, turn + cost as turn_end",
+        )
+        .bind(&token)
+        .bind(now)
+        .bind(next.id.to_string())
+        .bind(next.is_overdue)
+        .bind(model_wait_ms.cast_signed())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        // What its client has had from now on; and those that the queue has passed are even with everybody.
+        sqlx::query(
+            "insert into shares (priority, client, turn_end) values (?, ?, ?)
+             on conflict do update set turn_end = max(turn_end, excluded.turn_end)",
+        )
+        .bind(row.try_get::<i64, _>("priority")?)
+        .bind(row.try_get::<&str, _>("client")?)
+        .bind(row.try_get::<i64, _>("turn_end")?)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("delete from shares where priority = ? and turn_end <= ?")
+            .bind(row.try_get::<i64, _>("priority")?)
+            .bind(row.try_get::<i64, _>("turn")?)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        let claim = Claim { id: read_id(row.try_get("id")?)?, token };
+        let request = match serde_json::from_str(row.try_get("request")?) {
+            Ok(request) => request,
+            Err(error) => {
+                // Nobody could ever speak it; left running it would wait for ever.
+                self.fail(&claim, "this version of declaim cannot read the request", now).await?;
+                return Err(error.into());
+            }
+        };
+        Ok(Some(Claimed {
+            claim,
+            request,
+            progress: row.try_get("progress")?,
+            retries: row.try_get("retries")?,
+        }))
+    }
+
+    /// Whether something more urgent waits for this job to give way.
+    pub(in crate::jobs) async fn is_overtaken(&self, claim: &Claim, now: i64) -> Result<bool> {
+        let row = sqlx::query(
+            "select exists (
+                 select 1 from jobs as ahead
+                 where ahead.status = 'queued' and ahead.due_at <= ?1
+                   and ahead.priority > (select priority from jobs where id = ?2)
+             )",
+        )
+        .bind(now)
+        .bind(claim.id.to_string())
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// Lets a more urgent job pass. It goes on where it was, and that it does so is not counted as a start.
+    pub(in crate::jobs) async fn give_way(&self, claim: &Claim) -> Result<bool> {
+        self.fenced(
+            sqlx::query(
+                "update jobs set status = 'queued', claim = null, starts = starts - 1 where id = ? and claim = ?",
+            ),
+            claim,
+        )
+        .await
+    }
+
+    /// Whether the claim still stands: the job was not cancelled meanwhile, here or by another process.
+    pub(in crate::jobs) async fn holds(&self, claim: &Claim) -> Result<bool> {
+        let row = sqlx::query("select 1 from jobs where id = ? and claim = ?")
+            .bind(claim.id.to_string())
+            .bind(&claim.token)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Notes how many chunks the text makes. False when the claim is lost, here and below.
+    pub(in crate::jobs) async fn plan(&self, claim: &Claim, total_chunks: u32) -> Result<bool> {
+        self.fenced(
+            sqlx::query("update jobs set total_chunks = ? where id = ? and claim = ?").bind(total_chunks),
+            claim,
+        )
+        .await
+    }
+
+    /// Notes how far the work is; a smaller number than before changes nothing, and 100 is left to [`Self::finish`].
+    pub(in crate::jobs) async fn progress(
+        &self,
+        claim: &Claim,
+        progress: u8,
+        current_chunk: u32,
+    ) -> Result<bool> {
+        self.fenced(
+            sqlx::query(
+                "update jobs
+                 set progress = max(progress, min(?, 99)), current_chunk = max(current_chunk, ?)
+                 where id = ? and claim = ?",
+            )
+            .bind(progress)
+            .bind(current_chunk),
+            claim,
+        )
+        .await
+    }
+
+    /// Notes a finished chunk whose file is synced, and that this start got somewhere.
+    pub(in crate::jobs) async fn checkpoint(
+        &self,
+        claim: &Claim,
+        chunk: &Checkpoint,
+        now: i64,
+    ) -> Result<bool> {
+        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let noted = sqlx::query(
+            "insert into chunks (job_id, position, text, model, sample_rate, samples, spoken_at, took_ms, digest)
+             select id, ?1, ?2, ?3, ?4, ?5, ?6, ?9, ?10 from jobs where id = ?7 and claim = ?8
+             on conflict (job_id, position) do update
+             set text = excluded.text, model = excluded.model, sample_rate = excluded.sample_rate,
+                 samples = excluded.samples, spoken_at = excluded.spoken_at, took_ms = excluded.took_ms,
+                 digest = excluded.digest, takes = takes + 1",
+        )
+        .bind(chunk.position)
+        .bind(&chunk.text)
+        .bind(&chunk.model)
+        .bind(chunk.sample_rate)
+        .bind(chunk.samples.cast_signed())
+        .bind(now)
+        .bind(claim.id.to_string())
+        .bind(&claim.token)
+        .bind(chunk.took_ms.cast_signed())
+        .bind(&chunk.digest)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("update jobs set crashes = 0 where id = ? and claim = ?")
+            .bind(claim.id.to_string())
+            .bind(&claim.token)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(noted.rows_affected() > 0)
+    }
+
+    /// The finished chunks of a job, in order.
+    pub(in crate::jobs) async fn checkpoints(&self, id: JobId) -> Result<Vec<Checkpoint>> {
+        sqlx::query(
+            "select position, text, model, sample_rate, samples, coalesce(took_ms, 0), coalesce(digest, '')
+             from chunks where job_id = ? order by position",
+        )
+        .bind(id.to_string())
+        .fetch_all(&self.readers)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Checkpoint {
+                position: row.try_get(0)?,
+                text: row.try_get(1)?,
+                model: row.try_get(2)?,
+                sample_rate: row.try_get(3)?,
+                samples: row.try_get::<i64, _>(4)?.cast_unsigned(),
+                took_ms: row.try_get::<i64, _>(5)?.cast_unsigned(),
+                digest: row.try_get(6)?,
+            })
+        })
+        .collect()
+    }
+
+    /// Ends the job with its file, which is in place and synced. `encode_ms` is for the record.
+    pub(in crate::jobs) async fn finish(
+        &self,
+        claim: &Claim,
+        output: &Output,
+        encode_ms: u64,
+        now: i64,
+    ) -> Result<bool> {
+        self.fenced(
+            sqlx::query(
+                "update jobs
+                 set status = 'completed', progress = 100, claim = null, finished_at = ?,
+                     current_chunk = coalesce(total_chunks, current_chunk),
+                     output_file = ?, output_bytes = ?, output_duration_ms = ?, encode_ms = ?
+                 where id = ? and claim = ?",
+            )
+            .bind(now)
+            .bind(&output.file_name)
+            .bind(output.bytes.cast_signed())
+            .bind(output.duration_ms.cast_signed())
+            .bind(encode_ms.cast_signed()),
+            claim,
+        )
+        .await
+    }
+
+    /// Ends the job with a reason.
+    pub(in crate::jobs) async fn fail(&self, claim: &Claim, error: &str, now: i64) -> Result<bool> {
+        self.fenced(
+            sqlx::query(
+                "update jobs set status = 'failed', claim = null, finished_at = ?, error = ?
+                 where id = ? and claim = ?",
+            )
+            .bind(now)
+            .bind(error),
+            claim,
+        )
+        .await
+    }
+
+    /// Puts an interrupted job back where it stood; its finished chunks and its progress stay.
+    pub(in crate::jobs) async fn requeue(&self, claim: &Claim) -> Result<bool> {
+        self.fenced(
+            sqlx::query("update jobs set status = 'queued', claim = null where id = ? and claim = ?"),
+            claim,
+        )
+        .await
+    }
+
+    /// Lets a queued job wait until `due_at`, for this reason; nothing is counted against it.
+    pub(in crate::jobs) async fn postpone(&self, id: JobId, due_at: i64, why: &str) -> Result<()> {
+        sqlx::query("update jobs set due_at = ?, waits_for = ? where id = ? and status = 'queued'")
+            .bind(due_at)
+            .bind(why)
+            .bind(id.to_string())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Puts a job back to be tried again from `due_at` on, says why, and counts the try.
+    pub(in crate::jobs) async fn retry(&self, claim: &Claim, due_at: i64, why: &str) -> Result<bool> {
+        self.fenced(
+            sqlx::query(
+                "update jobs
+                 set status = 'queued', claim = null, retries = retries + 1, due_at = ?, waits_for = ?
+                 where id = ? and claim = ?",
+            )
+            .bind(due_at)
+            .bind(why),
+            claim,
+        )
+        .await
+    }
+
+    /// Ends a queued or running job as cancelled, whoever works on it.
+    pub(in crate::jobs) async fn cancel(&self, id: JobId, now: i64) -> Result<CancelOutcome> {
+        let cancelled = sqlx::query(
+            "update jobs set status = 'cancelled', claim = null, waits_for = null, finished_at = ?
+             where id = ? and status in ('queued', 'running')",
+        )
+        .bind(now)
+        .bind(id.to_string())
+        .execute(&self.writer)
+        .await?;
+        if cancelled.rows_affected() > 0 {
+            return Ok(CancelOutcome::Cancelled);
+        }
+        Ok(self.status(id).await?.map_or(CancelOutcome::Unknown, CancelOutcome::AlreadyFinished))
+    }
+
+    /// Takes care of the jobs that a dead process left running: back to the queue with their finished chunks, or failed
+    /// when they have killed it once too often. Only for whoever holds the lock of the data directory.
+    pub(in crate::jobs) async fn recover(&self, now: i64) -> Result<Recovered> {
+        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        let requeued = sqlx::query(
+            "update jobs set status = 'queued', claim = null, crashes = crashes + 1
+             where status = 'running' and crashes + 1 < ?",
+        )
+        .bind(CRASHES_ALLOWED)
+        .execute(&mut *transaction)
+        .await?;
+        let failed = sqlx::query(
+            "update jobs
+             set status = 'failed', claim = null, crashes = crashes + 1, finished_at = ?,
+                 error = 'the server died each time it worked on this text, ' || (crashes + 1) || ' times in a row'
+             where status = 'running'",
+        )
+        .bind(now)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Recovered { requeued: requeued.rows_affected(), failed: failed.rows_affected() })
+    }
+}
+
+fn read_next(row: &SqliteRow, is_overdue: bool) -> Result<Next> {
+    Ok(Next { id: read_id(row.try_get("id")?)?, model: row.try_get("model")?, is_overdue })
+}

@@ -1,0 +1,118 @@
+// The server as functions. Two ways to fail: it answered with an error (`ApiError`, with the server's own sentence), or
+// it did not answer at all (`Unreachable`), which callers retry.
+
+import { t } from "./i18n.js";
+
+/** The server said no. `message` is its `detail`, fit to be shown. */
+export class ApiError extends Error {
+  constructor(status, message) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+  }
+}
+
+/** No answer: the server is down, the network is, or it took too long. */
+export class Unreachable extends Error {
+  constructor(cause) {
+    super(t("server.no-answer"), { cause });
+    this.name = "Unreachable";
+  }
+}
+
+/** The text in an error body: `{"detail": "…"}`, or the list of `{loc, msg}` that FastAPI-like servers send. */
+export function detailOf(body, status) {
+  const detail = body && typeof body === "object" ? body.detail : null;
+  if (typeof detail === "string" && detail.trim()) return detail;
+  if (Array.isArray(detail)) {
+    const lines = detail.map((item) => {
+      const field = Array.isArray(item?.loc) ? item.loc.filter((part) => part !== "body").join(".") : "";
+      return [field, item?.msg].filter(Boolean).join(": ");
+    });
+    if (lines.some(Boolean)) return lines.filter(Boolean).join("; ");
+  }
+  return t("server.status", { status: String(status) });
+}
+
+/** Where the audio of a finished job is. */
+export function resultUrl(jobId) {
+  return `/tts/${encodeURIComponent(jobId)}/result`;
+}
+
+/** @param {typeof fetch} [fetchLike] */
+export function createApi(fetchLike = (...args) => fetch(...args)) {
+  async function json(path, { method = "GET", body, form, headers = {}, signal, timeout = 10_000 } = {}) {
+    const limits = [AbortSignal.timeout(timeout), signal].filter(Boolean);
+    let response;
+    let parsed = null;
+    try {
+      response = await fetchLike(path, {
+        method,
+        headers: body === undefined ? headers : { "Content-Type": "application/json", ...headers },
+        body: body === undefined ? form : JSON.stringify(body),
+        signal: AbortSignal.any(limits),
+        cache: "no-store",
+      });
+      const text = await response.text();
+      try {
+        parsed = JSON.parse(text);
+      } catch {
+        // A proxy's error page, say. The status tells enough; a success without JSON is handled below.
+      }
+    } catch (cause) {
+      throw new Unreachable(cause);
+    }
+    if (!response.ok) throw new ApiError(response.status, detailOf(parsed, response.status));
+    if (parsed === null) throw new ApiError(response.status, t("server.unreadable"));
+    return parsed;
+  }
+
+  const part = encodeURIComponent;
+  /** Reading a few gigabytes takes what it takes. */
+  const LONG = 30 * 60_000;
+  return {
+    modelInfo: (signal) => json("/api/model-info", { signal }),
+    voices: (signal) => json("/api/voices", { signal }),
+    /** @param {string} [key] the same for the same request, however often it is sent */
+    enqueue: (request, key) => json("/tts/enqueue", { method: "POST", body: request, headers: key ? { "Idempotency-Key": key } : {}, timeout: 30_000 }),
+    status: (jobId, signal) => json(`/tts/${part(jobId)}/status`, { signal }),
+    cancel: (jobId) => json(`/tts/${part(jobId)}`, { method: "DELETE" }),
+    preview: (request, signal) => json("/api/preview", { method: "POST", body: request, signal }),
+
+    ready: (signal) => json("/readyz", { signal }),
+    /** The newest jobs, newest first; from `cursor` on, older ones. */
+    jobs({ status = "", search = "", cursor = "", limit = 200 } = {}, signal) {
+      const asked = new URLSearchParams({ limit: String(limit) });
+      if (status) asked.set("status", status === "open" ? "queued,running" : status);
+      if (search.trim()) asked.set("search", search.trim());
+      if (cursor) asked.set("cursor", cursor);
+      return json(`/api/jobs?${asked}`, { signal });
+    },
+
+    models: (signal) => json("/api/models", { signal }),
+    pullModel: (name) => json(`/api/models/${part(name)}/pull`, { method: "POST", body: {} }),
+    cancelPull: (name) => json(`/api/models/${part(name)}/pull`, { method: "DELETE" }),
+    verifyModel: (name) => json(`/api/models/${part(name)}/verify`, { method: "POST", body: {}, timeout: LONG }),
+    removeModel: (name) => json(`/api/models/${part(name)}`, { method: "DELETE", timeout: 60_000 }),
+    loadModel: (name) => json(`/api/models/${part(name)}/load`, { method: "POST", body: {} }),
+    unloadModel: (name) => json(`/api/models/${part(name)}/unload`, { method: "POST", body: {}, timeout: 60_000 }),
+
+    /** @param {FormData} form with `file`, and `name`, `language`, `consent` where they are known */
+    addVoice: (form) => json("/api/voices", { method: "POST", form, timeout: 120_000 }),
+    renameVoice: (id, name) => json(`/api/voices/${part(id)}`, { method: "PATCH", body: { name } }),
+    removeVoice: (id) => json(`/api/voices/${part(id)}`, { method: "DELETE" }),
+    /** The whole audio file, for drawing it. */
+    async audio(jobId, signal) {
+      let response;
+      try {
+        response = await fetchLike(resultUrl(jobId), { signal });
+      } catch (cause) {
+        throw new Unreachable(cause);
+      }
+      if (!response.ok) {
+        throw new ApiError(response.status, detailOf(await response.json().catch(() => null), response.status));
+      }
+      return response.arrayBuffer();
+    },
+  };
+}

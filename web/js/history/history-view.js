@@ -1,0 +1,156 @@
+// The view of all jobs of the server: a live list with search and filters. It is asked for again while it is open, often
+// while something is under way, and older jobs come as they are scrolled to.
+
+import { resultUrl } from "../base/api.js";
+import { element, say } from "../base/dom.js";
+import { t } from "../base/i18n.js";
+import { repeat } from "../base/loop.js";
+import { viewHead } from "../base/widgets.js";
+import { jobRow, metaOf } from "./job-row.js";
+import { extended, isBusy, pageOf, passes, refreshed } from "./jobs.js";
+import { createVirtualList } from "./virtual-list.js";
+
+const BUSY_MS = 1500;
+const IDLE_MS = 8000;
+const TYPING_MS = 200;
+const STATES = ["", "open", "completed", "failed", "cancelled"];
+
+export function createHistoryView({ api, store, root, announce, onEdit }) {
+  const alert = element("p", { class: "alert", role: "alert", hidden: true });
+  const search = element("input", { type: "search", id: "history-search", placeholder: t("history.search"), "aria-label": t("history.search"), oninput: typed });
+  const status = element("select", { id: "history-status", "aria-label": t("history.state"), onchange: filter },
+    ...STATES.map((name) => element("option", { value: name }, t(`history.state-${name || "all"}`))));
+  const found = element("p", { class: "hint", id: "history-count", role: "status" });
+  const box = element("div", { class: "card history-box", id: "history-list", tabindex: 0, role: "region", "aria-label": t("view.history") });
+  const empty = element("p", { class: "hint history-empty", id: "history-empty" });
+  const audio = new Audio();
+  root.append(viewHead("title-history", t("view.history"), t("history.lead")),
+    element("div", { class: "filters" }, search, status, found), alert, empty, box);
+
+  let jobs = null;
+  let next = null;
+  let loop = null;
+  let extending = false;
+  let playingId = null;
+  let typing = null;
+
+  const list = createVirtualList({
+    box,
+    keyOf: (job) => job.job_id,
+    signatureOf: (job) => JSON.stringify([job.status, job.progress, metaOf(job, voiceName, Date.now()), job.job_id === playingId]),
+    makeRow: (job) => jobRow(job, { playing: job.job_id === playingId, meta: metaOf(job, voiceName, Date.now()) }, { play, cancel, edit }),
+    onEnd: () => void extend(),
+  });
+
+  function voiceName(id) {
+    return store.get().voices.find((voice) => voice.id === id)?.name ?? id;
+  }
+
+  const wanted = () => ({ status: status.value, search: search.value });
+
+  function render() {
+    const shown = (jobs ?? []).filter((job) => passes(job, wanted()));
+    say(empty, shown.length > 0 ? null : t(jobs === null ? "models.asking" : jobs.length === 0 ? "history.empty" : "history.none"));
+    box.hidden = shown.length === 0;
+    found.textContent = shown.length > 0 ? t("history.count", { count: shown.length }) + (next ? "+" : "") : "";
+    list.show(shown);
+  }
+
+  function typed() {
+    clearTimeout(typing);
+    typing = setTimeout(filter, TYPING_MS);
+  }
+
+  function filter() {
+    box.scrollTop = 0;
+    render();
+    loop?.nudge();
+  }
+
+  /** The next, older page. */
+  async function extend() {
+    if (!next || extending) return;
+    extending = true;
+    try {
+      const page = pageOf(await api.jobs({ ...wanted(), cursor: next }));
+      jobs = extended(jobs, page.jobs);
+      next = page.next;
+    } catch (error) {
+      say(alert, error.message);
+      next = null;
+    } finally {
+      extending = false;
+    }
+    render();
+  }
+
+  async function play(job) {
+    say(alert, null);
+    if (playingId === job.job_id && !audio.paused) {
+      audio.pause();
+      return;
+    }
+    if (playingId !== job.job_id) audio.src = resultUrl(job.job_id);
+    playingId = job.job_id;
+    render();
+    try {
+      await audio.play();
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        say(alert, t("player.lost"));
+        stopped();
+      }
+    }
+  }
+
+  function stopped() {
+    playingId = null;
+    render();
+  }
+
+  async function cancel(job) {
+    say(alert, null);
+    try {
+      await api.cancel(job.job_id);
+      announce(t("job.was-cancelled"));
+    } catch (error) {
+      if (error.status !== 404 && error.status !== 409) say(alert, t("job.cancel-failed", { reason: error.message }));
+    }
+    loop?.nudge();
+  }
+
+  function edit(job) {
+    onEdit({ text: job.text ?? "", voice: job.voice, model: job.model, seed: String(job.seed ?? "") });
+  }
+
+  audio.addEventListener("pause", stopped);
+  audio.addEventListener("ended", stopped);
+  store.watch(["voices"], render);
+
+  return {
+    show() {
+      loop ??= repeat(async (signal) => {
+        try {
+          const page = pageOf(await api.jobs(wanted(), signal));
+          if (signal.aborted) return null;
+          // An old cursor still leads on from the oldest job that is known.
+          const isWhole = page.next === null;
+          jobs = refreshed(jobs ?? [], page.jobs, isWhole);
+          if (jobs.length === page.jobs.length) next = page.next;
+          say(alert, null);
+        } catch (error) {
+          if (signal.aborted) return null;
+          if (jobs === null) say(alert, error.message);
+          return IDLE_MS;
+        }
+        render();
+        return isBusy(jobs) ? BUSY_MS : IDLE_MS;
+      });
+    },
+    hide() {
+      loop?.stop();
+      loop = null;
+      audio.pause();
+    },
+  };
+}

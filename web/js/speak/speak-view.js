@@ -1,0 +1,241 @@
+// The view in which people write and listen: form, output, recent jobs, and what they tell each other.
+
+import { ApiError } from "../base/api.js";
+import { byId, say } from "../base/dom.js";
+import { roughly } from "../base/format.js";
+import { t } from "../base/i18n.js";
+import { createCurrentJob } from "../jobs/current-job.js";
+import { followJob } from "../jobs/follow.js";
+import { advance, isActive, startJob } from "../jobs/job.js";
+import { createJobCard } from "../jobs/job-card.js";
+import { createPlayer } from "../jobs/player.js";
+import { createHistory, entryFor, patchFrom } from "../jobs/recent.js";
+import { createHistoryList } from "../jobs/recent-list.js";
+import { refreshHistory } from "../jobs/refresh.js";
+import { createCompose } from "./compose.js";
+import { createCopyMenu } from "./copy-menu.js";
+import { createDocumentPanel } from "./document-panel.js";
+import { createPresetMenu } from "./preset-menu.js";
+import { createPreviewPanel } from "./preview-panel.js";
+import { buildRequest } from "./request.js";
+import { createSending, newKey } from "./sending.js";
+
+const AGO_MS = 30_000;
+
+export function createSpeakView({ api, storage, store, favourites, announce, refreshServer }) {
+  const currentJob = createCurrentJob(storage);
+  const sending = createSending(storage);
+  /** @type {import("../jobs/job.js").JobView|null} */
+  let job = null;
+  let follower = null;
+
+  const compose = createCompose({ storage, favourites, onSubmit: (request) => void submit(request), onChange: () => preview.changed() });
+  const preview = createPreviewPanel({ preview: api.preview, current: compose.values });
+  const player = createPlayer({ audioOf: api.audio, onChange: renderHistory, onKeepSeed: (seed) => {
+    compose.keepSeed(seed);
+    announce(t("player.seed-kept", { seed: String(seed) }));
+  } });
+  createPresetMenu({ storage, current: presetNow, model: () => compose.model, onChoose: compose.fillIn });
+  createDocumentPanel({ current: compose.values, onInsert: (text) => compose.fillIn({ text }), onSpeak: speakChapter, announce });
+  createCopyMenu({ current: compose.request, announce });
+  const history = createHistory(storage, renderHistory);
+  const jobCard = createJobCard({
+    onCancel: () => void cancelCurrent(),
+    onAgain: () => void submit(job.params),
+    onDismiss: dismiss,
+    announce,
+  });
+  const historyList = createHistoryList({
+    onPlay: (entry) => (player.currentId === entry.id ? player.toggle() : play(entry, true)),
+    onShow: (entry) => follow(entry.id, { text: entry.text, predefined_voice_id: entry.voice }),
+    onCancel: (entry) => void cancelEntry(entry),
+    onRemove: remove,
+    onClear: history.clear,
+    voiceName: compose.voiceName,
+  });
+  const refresher = refreshHistory({ history, fetchStatus: api.status, followedId: activeId });
+
+  store.watch(["server"], ({ server }) => {
+    if (server.kind === "ready") compose.setInfo(server.info);
+  });
+  store.watch(["voices"], ({ voices }) => {
+    if (voices.length === 0) return;
+    compose.setVoices(voices);
+    renderHistory();
+  });
+
+  function presetNow() {
+    const { text, voice, speed, seed, model, language, parameters } = compose.values();
+    return { text, voice, speed, seed, model, language, parameters };
+  }
+
+  /** The id of the job that is being followed. */
+  function activeId() {
+    return isActive(job) ? job.id : null;
+  }
+
+  function renderHistory() {
+    historyList.render(history.entries(), {
+      shownId: activeId() ?? player.currentId,
+      playingId: player.playing ? player.currentId : null,
+    });
+  }
+
+  async function submit(request) {
+    compose.setBusy(true);
+    const key = sending.begin(request);
+    try {
+      const { job_id: id } = await api.enqueue(request, key);
+      sending.end(key);
+      history.add(entryFor(id, request, Date.now()));
+      currentJob.save(id, request);
+      follow(id, request);
+      byId("output-title").scrollIntoView({ block: "nearest" });
+    } catch (error) {
+      if (error instanceof ApiError) sending.end(key);
+      else sending.told(key);
+      compose.showError(error instanceof ApiError ? error.message : `${error.message} ${t("speak.text-kept")}`);
+      refreshServer();
+    } finally {
+      compose.setBusy(false);
+    }
+  }
+
+  /** A chapter as a job of its own, with everything else as the form says. */
+  async function speakChapter({ text }) {
+    const { request, problems } = buildRequest({ ...compose.values(), text });
+    if (problems) throw new Error(problems[0].message);
+    const key = newKey();
+    const { job_id: id } = await api.enqueue(request, key);
+    history.add(entryFor(id, request, Date.now()));
+    if (!isActive(job)) {
+      currentJob.save(id, request);
+      follow(id, request);
+    }
+    refresher.nudge();
+  }
+
+  function follow(id, params) {
+    follower?.stop();
+    job = startJob(id, params, Date.now());
+    show();
+    follower = followJob(id, { fetchStatus: api.status, onEvent });
+  }
+
+  function onEvent(event) {
+    job = advance(job, event, Date.now());
+    if (event.type === "status") history.update(job.id, patchFrom(event.status));
+    if (event.type === "lost") history.update(job.id, { status: "expired" });
+    if (event.type === "retrying") refreshServer();
+    if (!isActive(job)) {
+      currentJob.release(job.id);
+      if (job.phase === "completed") finish();
+    }
+    show();
+  }
+
+  /** The job's audio goes to the player, and there is no current job any more. */
+  function finish() {
+    const { id, params, status } = job;
+    job = null;
+    compose.learn(status);
+    const entry = { ...entryFor(id, params, Date.now()), ...patchFrom(status) };
+    play(entry, compose.plays);
+    announce(t("job.done", { time: roughly(entry.durationSec ?? NaN) }));
+  }
+
+  function play(entry, autoplay) {
+    player.load(entry, { voiceName: compose.voiceName(entry.voice), autoplay });
+    show();
+  }
+
+  function show() {
+    jobCard.render(job);
+    byId("output-empty").hidden = job !== null || player.currentId !== null;
+    renderHistory();
+  }
+
+  function dismiss() {
+    job = null;
+    show();
+    byId("text").focus();
+  }
+
+  function remove(entry) {
+    if (player.currentId === entry.id) player.unload();
+    history.remove(entry.id);
+    show();
+  }
+
+  async function cancelCurrent() {
+    if (!isActive(job) || job.phase === "cancelling") return;
+    const { id } = job;
+    job = advance(job, { type: "cancelling" }, Date.now());
+    show();
+    const problem = await cancelOnServer(id);
+    if (job?.id !== id) return;
+    if (problem && isActive(job)) {
+      job = advance(job, { type: "cancel-failed", message: t("job.cancel-failed", { reason: problem }) }, Date.now());
+      show();
+    }
+    follower.nudge();
+  }
+
+  async function cancelEntry(entry) {
+    if (job?.id === entry.id) {
+      await cancelCurrent();
+      return;
+    }
+    const problem = await cancelOnServer(entry.id);
+    if (problem) announce(t("job.cancel-failed", { reason: problem }));
+    refresher.nudge();
+  }
+
+  /** What went wrong, or null. A job that had ended, or is unknown, is not wrong: its next status tells. */
+  async function cancelOnServer(id) {
+    try {
+      await api.cancel(id);
+      return null;
+    } catch (error) {
+      return error.status === 404 || error.status === 409 ? null : error.message;
+    }
+  }
+
+  if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("shortcut").querySelector("kbd").textContent = "⌘";
+  setInterval(renderHistory, AGO_MS);
+
+  return {
+    fillIn: compose.fillIn,
+    favouritesChanged: compose.refreshVoices,
+    voicesFailed: (reason) => say(byId("voice-hint"), t("speak.voices-failed", { reason })),
+    onKey(event) {
+      const typing = event.target.closest("button, a, input, textarea, select, summary, audio, [role=slider]");
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        compose.submit();
+      } else if (event.key === "Escape") {
+        void cancelCurrent();
+      } else if (event.key === " " && !typing && player.currentId !== null) {
+        event.preventDefault();
+        player.toggle();
+      }
+    },
+    nudge() {
+      follower?.nudge();
+      refresher.nudge();
+    },
+    /** Goes on with what a reload interrupted: a job that runs, or a request that was never answered. */
+    resume() {
+      const resumed = currentJob.load();
+      if (resumed) {
+        const known = history.entries().some((entry) => entry.id === resumed.id);
+        if (!known) history.add(entryFor(resumed.id, resumed.params, Date.now()));
+        follow(resumed.id, resumed.params);
+      } else {
+        show();
+      }
+      const unanswered = sending.left();
+      if (unanswered) void submit(unanswered);
+    },
+  };
+}

@@ -1,0 +1,160 @@
+// The view of voices: all there are, with search and favourites; clips are added, tried, renamed and deleted here.
+
+import { element, say } from "../base/dom.js";
+import { languageName } from "../base/format.js";
+import { t } from "../base/i18n.js";
+import { resultUrl } from "../base/api.js";
+import { asked, confirmed, viewHead } from "../base/widgets.js";
+import { followJob } from "../jobs/follow.js";
+import { createAddVoice } from "./add-voice.js";
+import { matches, ordered } from "./listing.js";
+import { sentenceFor } from "./sentences.js";
+import { speakers, voiceCard } from "./voice-card.js";
+
+const MOST_NAME = 80;
+
+export function createVoicesView({ api, store, favourites, root, announce, refreshVoices, onUse }) {
+  const alert = element("p", { class: "alert", role: "alert", hidden: true });
+  const search = element("input", { type: "search", id: "voices-search", placeholder: t("voices.search"), "aria-label": t("voices.search"), oninput: render });
+  const language = element("select", { id: "voices-language", "aria-label": t("speak.language"), onchange: render });
+  const only = element("input", { type: "checkbox", id: "voices-favourites", onchange: render });
+  const list = element("ul", { class: "cards", id: "voice-list" });
+  const empty = element("p", { class: "hint", id: "voices-empty" });
+  const audio = new Audio();
+  const add = createAddVoice({ send: api.addVoice, announce, onAdded: (voice) => void changed(voice.id) });
+  root.append(
+    viewHead("title-voices", t("view.voices"), t("voices.lead")),
+    add.root,
+    element("div", { class: "filters" }, search, language,
+      element("label", { class: "check" }, only, element("span", {}, t("voices.only-favourites")))),
+    alert, empty, list);
+
+  /** Results of test sentences, by voice: a voice is tried once and heard often. */
+  const tried = new Map();
+
+  function render() {
+    const { voices } = store.get();
+    const codes = [...new Set(voices.map((voice) => voice.language).filter(Boolean))].sort();
+    if (language.dataset.codes !== codes.join()) {
+      const kept = language.value;
+      language.dataset.codes = codes.join();
+      language.replaceChildren(element("option", { value: "" }, t("voices.all-languages")),
+        ...codes.map((code) => element("option", { value: code }, languageName(code))));
+      language.value = codes.includes(kept) ? kept : "";
+    }
+    const shown = ordered(voices, favourites).filter((voice) =>
+      matches(voice, search.value) && (!language.value || voice.language === language.value) && (!only.checked || favourites.has(voice.id)));
+    say(empty, shown.length > 0 ? null : t(voices.length === 0 ? "models.asking" : "voices.none"));
+    const focus = focused();
+    list.replaceChildren(...shown.map(card));
+    restore(focus);
+  }
+
+  function focused() {
+    const item = document.activeElement?.closest("#voice-list > li");
+    return item && { id: item.dataset.id, action: document.activeElement.dataset.action };
+  }
+
+  function restore(focus) {
+    if (!focus) return;
+    const item = list.querySelector(`[data-id="${CSS.escape(focus.id)}"]`) ?? list.firstElementChild;
+    (item?.querySelector(focus.action ? `[data-action="${focus.action}"], [data-action="un${focus.action}"]` : "button") ?? item?.querySelector("button") ?? search).focus();
+  }
+
+  function card(voice) {
+    return voiceCard(voice, {
+      isFavourite: favourites.has(voice.id),
+      onStar: () => favourites.toggle(voice.id),
+      onUse: () => onUse({ voice: voice.id, ...modelFor(voice) }),
+      onTest: () => test(voice),
+      onPlayClip: () => void play(voice.clip.audio_url),
+      onRename: () => void rename(voice),
+      onRemove: () => void remove(voice),
+      alert,
+    });
+  }
+
+  async function play(address) {
+    say(alert, null);
+    try {
+      audio.src = address;
+      await audio.play();
+    } catch (error) {
+      if (error.name !== "AbortError") say(alert, t("player.lost"));
+    }
+  }
+
+  /** Nothing where the default model can speak with it; else a model that can. */
+  function modelFor(voice) {
+    const able = speakers(voice);
+    return voice.usable === false && able?.length > 0 ? { model: able[0] } : {};
+  }
+
+  /** Speaks a sentence with the voice and plays it. */
+  async function test(voice) {
+    const id = tried.get(voice.id) ?? (await spoken(voice));
+    tried.set(voice.id, id);
+    await play(resultUrl(id));
+  }
+
+  async function spoken(voice) {
+    const request = { text: sentenceFor(voice.language), voice_mode: "predefined", predefined_voice_id: voice.id, ...modelFor(voice) };
+    const { job_id: id } = await api.enqueue(request);
+    announce(t("voices.testing", { name: voice.name }));
+    return new Promise((resolve, reject) => {
+      followJob(id, { fetchStatus: api.status, onEvent({ type, status, message }) {
+        if (type === "lost") reject(new Error(message));
+        if (type !== "status") return;
+        if (status.status === "completed") resolve(id);
+        if (status.status === "failed") reject(new Error(status.error ?? t("job.failed-silently")));
+        if (status.status === "cancelled") reject(new Error(t("job.was-cancelled")));
+      } });
+    });
+  }
+
+  async function changed(id) {
+    await refreshVoices().catch((error) => say(alert, error.message));
+    if (!id) return;
+    const item = list.querySelector(`[data-id="${CSS.escape(id)}"]`);
+    if (!item) return;
+    item.querySelector("details").open = true;
+    item.scrollIntoView({ block: "nearest" });
+  }
+
+  async function rename(voice) {
+    const name = await asked(t("voices.rename-question"), { value: voice.name, action: t("voices.rename"), most: MOST_NAME });
+    if (name === null || name === voice.name) return;
+    await attempt(async () => {
+      await api.renameVoice(voice.id, name);
+      await changed();
+    });
+  }
+
+  async function remove(voice) {
+    if (!await confirmed(t("voices.delete-question", { name: voice.name }), { action: t("voices.delete") })) return;
+    await attempt(async () => {
+      await api.removeVoice(voice.id);
+      tried.delete(voice.id);
+      await changed();
+    });
+  }
+
+  async function attempt(deed) {
+    say(alert, null);
+    try {
+      await deed();
+    } catch (error) {
+      say(alert, error.message);
+    }
+  }
+
+  store.watch(["voices"], render);
+  return {
+    favouritesChanged: render,
+    show: () => void refreshVoices().catch(() => {}),
+    hide() {
+      audio.pause();
+      add.hide();
+    },
+  };
+}

@@ -127,21 +127,8 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Convert(ConversionError::Draft(error)) => Self::Draft(error.clone()).status(),
-            Self::Convert(ConversionError::Unable { .. }) => StatusCode::BAD_REQUEST,
-            Self::Convert(ConversionError::Recording(_)) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Conversion(ModelError::Cancelled | ModelError::NotLoaded(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Conversion(
-                ModelError::UnknownVoice(_)
-                | ModelError::Clip { .. }
-                | ModelError::NothingToSpeak
-                | ModelError::Refused(_),
-            ) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Conversion(ModelError::Device(_) | ModelError::Panicked(_)) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
             Self::Json { .. }
+            | Self::Convert(ConversionError::Unable { .. })
             | Self::BodyUnreadable(_)
             | Self::Multipart(_)
             | Self::Draft(
@@ -192,6 +179,13 @@ impl ApiError {
                 ),
             )
             | Self::NoClip
+            | Self::Convert(ConversionError::Recording(_))
+            | Self::Conversion(
+                ModelError::UnknownVoice(_)
+                | ModelError::Clip { .. }
+                | ModelError::NothingToSpeak
+                | ModelError::Refused(_),
+            )
             | Self::KeyReused
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } => StatusCode::TOO_EARLY,
@@ -199,6 +193,7 @@ impl ApiError {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Self::Failed { .. }
+            | Self::Conversion(ModelError::Device(_) | ModelError::Panicked(_))
             | Self::Store(_)
             | Self::File(_)
             | Self::Models(
@@ -212,6 +207,7 @@ impl ApiError {
             Self::Models(ModelsError::Hub(_)) => StatusCode::BAD_GATEWAY,
             Self::Models(ModelsError::DiskFull { .. }) => StatusCode::INSUFFICIENT_STORAGE,
             Self::ModelLoading
+            | Self::Conversion(ModelError::Cancelled | ModelError::NotLoaded(_))
             | Self::ModelFailed { .. }
             | Self::Draft(DraftError::NoModel(_))
             | Self::Stopping(_) => StatusCode::SERVICE_UNAVAILABLE,

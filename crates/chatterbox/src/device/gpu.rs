@@ -42,18 +42,24 @@ pub(super) fn adapters() -> Vec<Adapter> {
     adapters
 }
 
-/// With what the self-test found, so that it runs once.
-static STARTED: Mutex<Vec<(Adapter, Device, Result<Probed, String>)>> = Mutex::new(Vec::new());
+/// A device that runs, with what its self-test found, so that both are done once.
+struct Started {
+    adapter: Adapter,
+    device: Device,
+    probed: Result<Probed, String>,
+}
+
+static STARTED: Mutex<Vec<Started>> = Mutex::new(Vec::new());
 
 pub(super) fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceError> {
     let mut started = STARTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let known = started.iter().find(|(other, ..)| other == adapter);
-    let (device, probed) = if let Some((_, device, probed)) = known {
+    let known = started.iter().find(|known| known.adapter == *adapter);
+    let (device, probed) = if let Some(Started { device, probed, .. }) = known {
         (device.clone(), probed.clone())
     } else {
         let device = start_new(adapter)?;
         let probed = examine(&device);
-        started.push((adapter.clone(), device.clone(), probed.clone()));
+        started.push(Started { adapter: adapter.clone(), device: device.clone(), probed: probed.clone() });
         (device, probed)
     };
     let Probed { precision, finding } =

@@ -54,7 +54,7 @@ fn a_recording_of_any_format_is_said_again_in_its_own_time_by_voices_of_models_a
     let own = convert(&[("seed", b"7")]);
     let length = samples(&own).len();
     // 40 ms for every 40 ms begun; the codec adds a little silence.
-    assert!(length % 960 == 0 && (57_600..60_480).contains(&length), "{length} samples");
+    assert!(length.is_multiple_of(960) && (57_600..60_480).contains(&length), "{length} samples");
     assert!(samples(&own).iter().any(|sample| sample.unsigned_abs() > 100), "it is silent");
     assert!(convert(&[("seed", b"7"), ("voice", b"builtin")]) == own, "a take repeats");
     assert!(convert(&[("seed", b"8")]) != own);

@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(pieces[0].len(), 50 * RATE);
         assert!(pieces.iter().all(|piece| piece.len() <= WHOLE));
         let (_, whole) = pieces.split_last().unwrap();
-        assert!(whole.iter().all(|piece| piece.len() % TOKEN == 0));
+        assert!(whole.iter().all(|piece| piece.len().is_multiple_of(TOKEN)));
     }
 
     #[test]

@@ -1,12 +1,6 @@
 //! What is decided when a device is started: whether it computes rightly, and T3 with its linear layers' matrices in f16, as
 //! GPUs keep them: near the reference, and the same words.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a helper that fails fails its test; errors are shown with --nocapture"
-)]
-
 mod common;
 
 use std::ops::ControlFlow;

@@ -47,10 +47,12 @@ pub(super) fn run(place: &Place, arguments: &DoctorArgs) -> Result<(), CliError>
             for device in found {
                 let mark = if device.chosen { "*" } else { " " };
                 say_line(&format!("{mark} {} ({}): {}", device.name, device.kind, device.reason));
+                if let Some(self_test) = device.self_test {
+                    say_line(&format!("    self-test: {self_test}"));
+                }
             }
         }
-        // The model's check below names the cause.
-        Err(_) => say_line(&format!("! no device for {:?}", settings.tts_engine.device)),
+        Err(error) => say_line(&format!("! no device for {:?}: {error}", settings.tts_engine.device)),
     }
     say_line("");
     let checks = [

@@ -9,6 +9,8 @@ use crate::files::FileError;
 use crate::jobs::{DeleteError, JobStatus, OpenError, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
+use crate::speech::chatterbox::DetectError;
+use crate::speech::conversion::ConversionError;
 use crate::speech::direct::SpeakError;
 use crate::speech::model::ModelError;
 use crate::speech::request::DraftError;
@@ -54,6 +56,13 @@ pub enum CliError {
     Interrupted,
     #[error("the text could not be spoken")]
     Speak(#[source] SpeakError),
+
+    #[error("the recording could not be converted")]
+    Convert(#[source] ModelError),
+    #[error(transparent)]
+    Conversion(ConversionError),
+    #[error(transparent)]
+    Detect(#[from] DetectError),
 
     #[error(transparent)]
     Models(#[from] ModelsError),
@@ -113,6 +122,15 @@ impl From<DraftError> for CliError {
     }
 }
 
+impl From<ConversionError> for CliError {
+    fn from(error: ConversionError) -> Self {
+        match error {
+            ConversionError::Draft(error) => error.into(),
+            other => Self::Conversion(other),
+        }
+    }
+}
+
 impl CliError {
     /// What to do about it, where that is not in the sentence.
     pub fn hint(&self) -> Option<&'static str> {
@@ -148,6 +166,9 @@ impl CliError {
             | Self::Usage(_)
             | Self::Interrupted
             | Self::Speak(_)
+            | Self::Convert(_)
+            | Self::Conversion(_)
+            | Self::Detect(_)
             | Self::Models(_)
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
@@ -174,6 +195,7 @@ impl CliError {
             | Self::Models(
                 ModelsError::Unknown { .. } | ModelsError::Entry { .. } | ModelsError::OwnFolder { .. },
             )
+            | Self::Conversion(ConversionError::Unable { .. })
             | Self::Extension { .. } => 2,
             Self::Interrupted | Self::Models(ModelsError::Cancelled) => 130,
             Self::App(_)
@@ -185,6 +207,9 @@ impl CliError {
             | Self::Library(_)
             | Self::VoiceInUse { .. }
             | Self::Speak(_)
+            | Self::Convert(_)
+            | Self::Conversion(ConversionError::Draft(_) | ConversionError::Recording(_))
+            | Self::Detect(_)
             | Self::Models(_)
             | Self::DamagedModel { .. }
             | Self::NoJobs(_)

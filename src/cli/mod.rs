@@ -5,6 +5,7 @@
 
 mod bench;
 mod compare;
+mod convert;
 mod doctor;
 mod error;
 mod import_upstream;
@@ -16,6 +17,7 @@ mod say;
 mod serve;
 mod signals;
 mod voices;
+mod watermark;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -51,12 +53,16 @@ enum Command {
     Serve(ServeArgs),
     /// Speak a text into a file, without a server.
     Say(say::SayArgs),
+    /// Say a recording again in another voice, without a server.
+    Convert(convert::ConvertArgs),
     /// List the voices, add clips to speak with, check, rename and remove them.
     Voices(voices::VoicesArgs),
     /// List, download, import, check and remove models.
     Models(models::ModelsArgs),
     /// List, show and cancel jobs.
     Jobs(jobs::JobsArgs),
+    /// Find the watermark in a recording.
+    Watermark(watermark::WatermarkArgs),
     /// Check devices, data directory, disk, model and port; exits with 1 if something is wrong.
     Doctor(doctor::DoctorArgs),
     /// Bring over the settings, voices and clips of Chatterbox-TTS-Server.
@@ -79,9 +85,14 @@ pub fn run() -> ExitCode {
         None => serve::run(&place, top_level),
         Some(Command::Serve(arguments)) => serve::run(&place, arguments),
         Some(Command::Say(arguments)) => say::run(&place, &arguments),
+        Some(Command::Convert(arguments)) => convert::run(&place, &arguments),
         Some(Command::Voices(arguments)) => voices::run(&place, arguments),
         Some(Command::Models(arguments)) => models::run(&place, &arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
+        Some(Command::Watermark(arguments)) => match watermark::run(&place, &arguments) {
+            Ok(found) => return found,
+            Err(error) => Err(error),
+        },
         Some(Command::Doctor(arguments)) => doctor::run(&place, &arguments),
         Some(Command::ImportUpstream(arguments)) => import_upstream::run(&place, &arguments),
         Some(Command::Mcp(arguments)) => mcp::run(&arguments),

@@ -67,7 +67,7 @@ pub(super) fn run(place: &Place, arguments: &SayArgs) -> Result<(), CliError> {
     let format = match &arguments.format {
         Some(name) => request::format(name)?,
         None if to_stdout => settings.audio_output.format,
-        None => format_of(&arguments.output)?,
+        None => request::format(&format_name(&arguments.output)?)?,
     };
     let catalog =
         Catalog::installed(&settings, &place.models(&settings)?, library(&settings, &place.data_dir()?));
@@ -140,13 +140,15 @@ fn draft(arguments: &SayArgs) -> Result<Draft, CliError> {
     })
 }
 
-fn format_of(path: &Path) -> Result<AudioFormat, CliError> {
+/// The extension of a file, where it is that of a format.
+pub(super) fn format_name(path: &Path) -> Result<String, CliError> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    extension.parse().map_err(|_unknown| CliError::Extension { found: path.to_owned() })
+    let known = extension.parse::<AudioFormat>();
+    known.map(|_| extension.to_owned()).map_err(|_unknown| CliError::Extension { found: path.to_owned() })
 }
 
 /// A bar on a terminal, nothing elsewhere.
-fn progress_bar() -> ProgressBar {
+pub(super) fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(1000);
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent:>3} % {msg}") {
         bar.set_style(style);
@@ -155,7 +157,7 @@ fn progress_bar() -> ProgressBar {
 }
 
 /// The finished speech to where it was wanted; a file that was there before stays whole until the new one is.
-fn deliver(from: &Path, to: &Path, to_stdout: bool) -> Result<(), CliError> {
+pub(super) fn deliver(from: &Path, to: &Path, to_stdout: bool) -> Result<(), CliError> {
     let failed = |source| CliError::File { doing: "write", path: to.to_owned(), source };
     if to_stdout {
         let mut speech = File::open(from).map_err(failed)?;
@@ -174,10 +176,10 @@ fn deliver(from: &Path, to: &Path, to_stdout: bool) -> Result<(), CliError> {
 }
 
 /// A folder for the chunks, removed with everything in it at the end.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, CliError> {
+    pub(super) fn new() -> Result<Self, CliError> {
         let nanos = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos());
         let path = std::env::temp_dir().join(format!("declaim-say-{}-{nanos}", std::process::id()));
         let created = fs::create_dir(&path);

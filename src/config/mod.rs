@@ -16,7 +16,8 @@ use serde_json::Value;
 pub use layers::Unknown;
 pub use settings::{
     Aliases, AudioOutput, AudioProcessing, GenerationDefaults, Hub, JobQueue, Limits, Model, OwnModel,
-    OwnPronunciation, Precision, Server, Settings, Text, TtsEngine, Voices, Webhooks, Wyoming, ranges,
+    OwnPronunciation, Precision, Server, Settings, Text, TtsEngine, Voices, WatermarkUse, Webhooks, Wyoming,
+    ranges,
 };
 
 /// The defaults, every key commented.

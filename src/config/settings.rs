@@ -64,6 +64,18 @@ pub struct Model {
     pub memory_bytes: Option<u64>,
     /// `None` keeps loaded models.
     pub unload_after: Option<Duration>,
+    pub watermark: WatermarkUse,
+}
+
+/// Whose speech is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatermarkUse {
+    /// That of models whose makers mark it, where the watermark is installed.
+    Auto,
+    /// Every model's; without the watermark there is no speech.
+    On,
+    Off,
 }
 
 /// How exactly a token model's weights are kept on the CPU.
@@ -283,6 +295,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             unload_after: read
                 .optional("model.unload_after_min", |read, key| read.number(key, 0.001..=525_600.0))?
                 .map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
+            watermark: read.watermark("model.watermark")?,
         },
         models: read.entries("models", "a list of models")?,
         hub: Hub {
@@ -455,6 +468,18 @@ impl Reader<'_> {
     fn flag(&self, key: &str) -> Result<bool, ConfigError> {
         let value = self.value(key);
         value.as_bool().ok_or_else(|| self.error(key, "true or false", value))
+    }
+
+    /// In YAML, `on` and `off` may be words or flags.
+    fn watermark(&self, key: &str) -> Result<WatermarkUse, ConfigError> {
+        match self.value(key) {
+            Value::Bool(true) => Ok(WatermarkUse::On),
+            Value::Bool(false) => Ok(WatermarkUse::Off),
+            Value::String(word) if word == "on" => Ok(WatermarkUse::On),
+            Value::String(word) if word == "off" => Ok(WatermarkUse::Off),
+            Value::String(word) if word == "auto" => Ok(WatermarkUse::Auto),
+            other => Err(self.error(key, "auto, on or off", other)),
+        }
     }
 
     fn integer(&self, key: &str, range: RangeInclusive<i64>) -> Result<i64, ConfigError> {

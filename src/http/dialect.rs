@@ -137,6 +137,8 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::NotABatch { .. }
         | ApiError::NothingToExport
         | ApiError::Delete(_)
+        | ApiError::Convert(_)
+        | ApiError::Conversion(_)
         | ApiError::Disk(_)
         | ApiError::KeyReused
         | ApiError::Range { .. }

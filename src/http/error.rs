@@ -20,6 +20,8 @@ use crate::jobs::{DeleteError, EnqueueError, JobId, JobStatus, StoreError};
 use crate::models::ModelsError;
 use crate::speech::AudioFormat;
 use crate::speech::catalog::UnknownModel;
+use crate::speech::conversion::ConversionError;
+use crate::speech::model::ModelError;
 use crate::speech::request::DraftError;
 use crate::voices::LibraryError;
 use crate::voices::clip::ClipError;
@@ -135,6 +137,11 @@ pub enum ApiError {
     OtherOrigin(String),
 
     #[error(transparent)]
+    Convert(#[from] ConversionError),
+    #[error("The recording was not converted: {0}")]
+    Conversion(ModelError),
+
+    #[error(transparent)]
     Models(#[from] ModelsError),
     #[error(
         "No pull of {0} runs, and none has ended since this server began; POST /api/models/{0}/pull begins one."
@@ -161,7 +168,9 @@ pub enum ApiError {
 impl ApiError {
     pub fn status(&self) -> StatusCode {
         match self {
+            Self::Convert(ConversionError::Draft(error)) => Self::Draft(error.clone()).status(),
             Self::Json { .. }
+            | Self::Convert(ConversionError::Unable { .. })
             | Self::BodyUnreadable(_)
             | Self::Multipart(_)
             | Self::Draft(
@@ -219,6 +228,13 @@ impl ApiError {
             | Self::NoClip
             | Self::NoStream(_)
             | Self::Settings(_)
+            | Self::Convert(ConversionError::Recording(_))
+            | Self::Conversion(
+                ModelError::UnknownVoice(_)
+                | ModelError::Clip { .. }
+                | ModelError::NothingToSpeak
+                | ModelError::Refused(_),
+            )
             | Self::KeyReused
             | Self::NotAnObject(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotYet { .. } | Self::BatchNotYet { .. } => StatusCode::TOO_EARLY,
@@ -227,6 +243,7 @@ impl ApiError {
             | Self::TooManyFollowers { .. }
             | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed { .. }
+            | Self::Conversion(ModelError::Device(_) | ModelError::Panicked(_))
             | Self::Store(_)
             | Self::File(_)
             | Self::Saving(_)
@@ -245,6 +262,7 @@ impl ApiError {
                 StatusCode::INSUFFICIENT_STORAGE
             }
             Self::ModelLoading
+            | Self::Conversion(ModelError::Cancelled | ModelError::NotLoaded(_))
             | Self::ModelFailed { .. }
             | Self::Draft(DraftError::NoModel(_))
             | Self::Stopping(_) => StatusCode::SERVICE_UNAVAILABLE,

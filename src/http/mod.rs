@@ -8,6 +8,7 @@ mod archive;
 mod batches;
 mod caller;
 mod captions;
+mod convert;
 mod dialect;
 mod elevenlabs;
 mod error;
@@ -197,6 +198,7 @@ pub fn router(context: Context) -> Router {
         .merge(bounded)
         // These wait for as long as the speech takes; they bound themselves.
         .route("/tts", post(speak::speak))
+        .route("/api/convert", post(convert::convert))
         .route("/tts/{id}/stream", get(stream::stream))
         .route("/tts/stream/ws", get(stream_socket::socket))
         .route("/mcp", post(mcp::message))

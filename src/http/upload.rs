@@ -131,7 +131,7 @@ async fn from_form(context: &Context, request: Request) -> Result<Upload, ApiErr
     if has_clip { Ok(upload) } else { Err(ApiError::NoClip) }
 }
 
-fn clip_limit(context: &Context) -> u64 {
+pub(super) fn clip_limit(context: &Context) -> u64 {
     context.catalog().library().limits().max_clip_bytes
 }
 
@@ -148,7 +148,7 @@ async fn whole(context: &Context, mut body: Body) -> Result<Vec<u8>, ApiError> {
     if bytes.is_empty() { Err(ApiError::NoClip) } else { Ok(bytes) }
 }
 
-async fn field_bytes(field: &mut Field<'_>, most: u64) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn field_bytes(field: &mut Field<'_>, most: u64) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(|error| unreadable(&error))? {
         append(&mut bytes, &chunk, most)?;
@@ -157,7 +157,7 @@ async fn field_bytes(field: &mut Field<'_>, most: u64) -> Result<Vec<u8>, ApiErr
 }
 
 /// `None` for an empty field, which is what a form sends that was not filled in.
-async fn field_text(field: &mut Field<'_>) -> Result<Option<String>, ApiError> {
+pub(super) async fn field_text(field: &mut Field<'_>) -> Result<Option<String>, ApiError> {
     let bytes = field_bytes(field, MAX_TEXT).await?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok((!text.trim().is_empty()).then_some(text))
@@ -171,6 +171,6 @@ fn append(bytes: &mut Vec<u8>, more: &[u8], most: u64) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn unreadable(error: &MultipartError) -> ApiError {
+pub(super) fn unreadable(error: &MultipartError) -> ApiError {
     ApiError::Multipart(error.body_text())
 }

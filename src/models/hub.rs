@@ -14,16 +14,20 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::digest::Digest;
 use super::error::HubError;
-use super::registry::Candidate;
+use super::registry::{Candidate, GITHUB};
 use crate::config;
 
 const PUBLIC: &str = "https://huggingface.co";
+/// Where the few files are that no hub has.
+const PUBLIC_GITHUB: &str = "https://github.com";
 
 /// How the hub is reached; [`HubSettings::new`] knows the variables that Hugging Face's own programs obey.
 #[derive(Clone)]
 pub struct HubSettings {
     /// Without a slash at the end.
     pub endpoint: String,
+    /// GitHub, without a slash at the end; never shown the token.
+    pub github: String,
     pub token: Option<String>,
     /// Never ask the hub; what is on this machine must do.
     pub offline: bool,
@@ -70,6 +74,7 @@ impl HubSettings {
         let endpoint = settings.endpoint.clone().or_else(|| set("HF_ENDPOINT"));
         Self {
             endpoint: endpoint.unwrap_or_else(|| PUBLIC.to_owned()).trim_end_matches('/').to_owned(),
+            github: PUBLIC_GITHUB.to_owned(),
             token: token.filter(|token| !token.is_empty()),
             offline: set("HF_HUB_OFFLINE").is_some_and(is_on),
             cache: cache.or_else(|| in_home("hub")).filter(|_| settings.use_cache),
@@ -106,6 +111,7 @@ pub(super) struct Incoming {
 #[derive(Clone, Debug)]
 pub(super) struct Hub {
     endpoint: String,
+    github: String,
     host: String,
     token: Option<String>,
     offline: bool,
@@ -142,6 +148,7 @@ impl Hub {
             .build();
         Ok(Self {
             endpoint: settings.endpoint.clone(),
+            github: settings.github.clone(),
             host,
             token: settings.token.clone().filter(|_| is_secret),
             offline: settings.offline,
@@ -239,8 +246,11 @@ impl Hub {
         if self.offline {
             return Err(HubError::Offline(format!("{} of {}", file.name, file.repository)));
         }
-        let revision = encoded(revision, false);
-        Ok(format!("{}/{}/resolve/{revision}/{}", self.endpoint, file.repository, encoded(&file.name, true)))
+        let (revision, name) = (encoded(revision, false), encoded(&file.name, true));
+        Ok(match file.repository.strip_prefix(GITHUB) {
+            Some(repository) => format!("{}/{repository}/raw/{revision}/{name}", self.github),
+            None => format!("{}/{}/resolve/{revision}/{name}", self.endpoint, file.repository),
+        })
     }
 
     fn authorized<B>(&self, request: ureq::RequestBuilder<B>, url: &str) -> ureq::RequestBuilder<B> {

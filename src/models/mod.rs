@@ -53,6 +53,8 @@ pub enum Architecture {
     Original,
     /// Llama with the larger text vocabulary.
     Multilingual,
+    /// Perth, which speaks nothing: it marks what the others have spoken.
+    Watermark,
 }
 
 /// What a file is to a model.
@@ -76,10 +78,15 @@ pub enum Role {
     TokenizerConfig,
     /// Chinese characters as keystrokes.
     Cangjie,
+    /// What a fine-tune has changed of its architecture's sizes and defaults.
+    Config,
+    /// The networks that mark speech and find the mark.
+    Watermark,
 }
 
 impl Architecture {
-    const ALL: [Self; 4] = [Self::Nano, Self::Turbo, Self::Original, Self::Multilingual];
+    /// Those of models that people may have made themselves.
+    const SPEAKING: [Self; 4] = [Self::Nano, Self::Turbo, Self::Original, Self::Multilingual];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -87,10 +94,11 @@ impl Architecture {
             Self::Turbo => "turbo",
             Self::Original => "original",
             Self::Multilingual => "multilingual",
+            Self::Watermark => "watermark",
         }
     }
 
-    /// The parts of such a model, T3 first.
+    /// The parts of such a model, the one that makes it first.
     pub fn roles(self) -> &'static [Role] {
         match self {
             Self::Nano | Self::Turbo => &[
@@ -102,17 +110,27 @@ impl Architecture {
                 Role::Merges,
                 Role::AddedTokens,
                 Role::TokenizerConfig,
+                Role::Config,
             ],
-            Self::Original => &[Role::T3, Role::S3gen, Role::VoiceEncoder, Role::Conds, Role::Tokenizer],
-            Self::Multilingual => {
-                &[Role::T3, Role::S3gen, Role::VoiceEncoder, Role::Conds, Role::Tokenizer, Role::Cangjie]
+            Self::Original => {
+                &[Role::T3, Role::S3gen, Role::VoiceEncoder, Role::Conds, Role::Tokenizer, Role::Config]
             }
+            Self::Multilingual => &[
+                Role::T3,
+                Role::S3gen,
+                Role::VoiceEncoder,
+                Role::Conds,
+                Role::Tokenizer,
+                Role::Cangjie,
+                Role::Config,
+            ],
+            Self::Watermark => &[Role::Watermark],
         }
     }
 }
 
 impl Role {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::T3,
         Self::S3gen,
         Self::VoiceEncoder,
@@ -123,6 +141,8 @@ impl Role {
         Self::AddedTokens,
         Self::TokenizerConfig,
         Self::Cangjie,
+        Self::Config,
+        Self::Watermark,
     ];
 
     pub fn name(self) -> &'static str {
@@ -137,6 +157,8 @@ impl Role {
             Self::AddedTokens => "added_tokens",
             Self::TokenizerConfig => "tokenizer_config",
             Self::Cangjie => "cangjie",
+            Self::Config => "config",
+            Self::Watermark => "watermark",
         }
     }
 
@@ -149,7 +171,10 @@ impl Role {
             | Self::Tokenizer
             | Self::Vocab
             | Self::Merges
-            | Self::AddedTokens => true,
+            | Self::AddedTokens
+            | Self::Watermark
+            // Only a fine-tune that names it has one.
+            | Self::Config => true,
             Self::Conds | Self::TokenizerConfig | Self::Cangjie => false,
         }
     }
@@ -172,8 +197,8 @@ impl FromStr for Architecture {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let names = Self::ALL.map(Self::name);
-        Self::ALL.into_iter().find(|known| known.name() == text).ok_or_else(|| {
+        let names = Self::SPEAKING.map(Self::name);
+        Self::SPEAKING.into_iter().find(|known| known.name() == text).ok_or_else(|| {
             format!("architecture: {text:?} is none{}; they are {}", guess(text, &names), names.join(", "))
         })
     }
@@ -361,7 +386,7 @@ mod tests {
             assert_eq!(role.name().parse(), Ok(role));
             assert_eq!(serde_json::to_value(role).unwrap(), role.name());
         }
-        for architecture in Architecture::ALL {
+        for architecture in Architecture::SPEAKING {
             assert_eq!(architecture.name().parse(), Ok(architecture));
             assert_eq!(serde_json::to_value(architecture).unwrap(), architecture.name());
             assert_eq!(architecture.roles()[0], Role::T3);

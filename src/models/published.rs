@@ -113,6 +113,17 @@ static CANGJIE: Known = known(
     "7073fd9de919443ae88e0bd2449917a65fe54898a4413ed1edcc4b67f28bce8c",
 );
 
+/// Perth's implicit watermark, step 250 000. The file that the Python package resemble-perth 1.0.1 brings with it is this one,
+/// byte for byte (git's hash of both is 22fbc47e), and lies at this very path in its wheel.
+static PERTH: Repository =
+    Repository { id: "github:resemble-ai/Perth", revision: "f369a01967960ac4fdf5f0741935756f8ae54e12" };
+static WATERMARK: Known = known(
+    &PERTH,
+    "perth/perth_net/pretrained/implicit/perth_net_250000.pth.tar",
+    37_429_684,
+    "a15bce457ebc53ce5e6c9c3f11df78cf7ee2bf9cdab0a798902135b4c4027670",
+);
+
 /// The languages of the multilingual checkpoints.
 pub(super) const LANGUAGES: [&str; 23] = [
     "ar", "da", "de", "el", "en", "es", "fi", "fr", "he", "hi", "it", "ja", "ko", "ms", "nl", "no", "pl",
@@ -189,6 +200,13 @@ pub(super) fn models() -> Vec<Model> {
         ),
     ];
     models.extend(packs());
+    models.push(model(
+        ("watermark", "Perth watermark"),
+        Architecture::Watermark,
+        &[],
+        "marks what the others speak, inaudibly",
+        vec![wanted(Role::Watermark, &[&WATERMARK])],
+    ));
     models
 }
 

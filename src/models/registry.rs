@@ -46,9 +46,13 @@ pub(super) struct Wanted {
     pub(super) candidates: Vec<Candidate>,
 }
 
-/// A place on the hub where a file may be.
+/// What stands before the name of a repository that is not on the hub.
+pub(super) const GITHUB: &str = "github:";
+
+/// A place where a file may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
+    /// `owner/name` on the hub; with [`GITHUB`] before it, on GitHub.
     pub(super) repository: String,
     /// A commit, a branch or a tag.
     pub(super) revision: String,
@@ -134,6 +138,7 @@ impl Registry {
             Architecture::Turbo => "turbo",
             Architecture::Original => "original",
             Architecture::Multilingual => "multilingual-v3",
+            Architecture::Watermark => "watermark",
         };
         self.models.iter().find(|model| model.name == name)
     }
@@ -192,7 +197,8 @@ impl Registry {
             let lent = lent.map(|wanted| wanted.candidates.clone()).unwrap_or_default();
             Wanted { role, candidates: candidates.into_iter().chain(lent).collect() }
         };
-        let files: Vec<Wanted> = architecture.roles().iter().map(|role| wanted(*role)).collect();
+        let wanted = architecture.roles().iter().map(|role| wanted(*role));
+        let files: Vec<Wanted> = wanted.filter(|wanted| !wanted.candidates.is_empty()).collect();
         Ok(Model {
             name: name.to_owned(),
             title: name.to_owned(),
@@ -264,6 +270,7 @@ fn usual_names(architecture: Architecture, role: Role) -> &'static [&'static str
             Architecture::Turbo => &["t3_turbo_v1.safetensors"],
             Architecture::Original => &["t3_cfg.safetensors", "t3_cfg.pt"],
             Architecture::Multilingual => &["t3_mtl23ls_v3.safetensors", "t3_mtl23ls_v2.safetensors"],
+            Architecture::Watermark => &[],
         },
         Role::S3gen if is_gpt => &["s3gen_meanflow.safetensors"],
         Role::S3gen if architecture == Architecture::Original => &["s3gen.safetensors", "s3gen.pt"],
@@ -277,6 +284,9 @@ fn usual_names(architecture: Architecture, role: Role) -> &'static [&'static str
         Role::AddedTokens => &["added_tokens.json"],
         Role::TokenizerConfig => &["tokenizer_config.json"],
         Role::Cangjie => &["Cangjie5_TC.json"],
+        // Many repositories have a config.json for other programs, so this one is taken only where it is named.
+        Role::Config => &[],
+        Role::Watermark => &["perth_net_250000.pth.tar"],
     }
 }
 

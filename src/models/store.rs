@@ -41,6 +41,8 @@ pub struct InstalledModel {
     pub architecture: Architecture,
     /// Codes.
     pub languages: Vec<String>,
+    /// From the user's configuration, so its networks may be others than the published ones.
+    pub is_own: bool,
     /// Every required role of the architecture, and what there is of the others.
     pub files: BTreeMap<Role, PathBuf>,
 }
@@ -97,12 +99,12 @@ impl Store {
     /// [`ModelsError::NotInstalled`], [`ModelsError::Damaged`], or [`ModelsError::Lacks`] for a folder of the user's own.
     pub fn files(&self, model: &Model) -> Result<InstalledModel, ModelsError> {
         match &model.origin {
-            Origin::Hub { .. } => self.installed_files(&model.name),
+            Origin::Hub { .. } => self.installed_files(&model.name, model.is_own),
             Origin::Folder(folder) => self.own_files(model, folder),
         }
     }
 
-    fn installed_files(&self, name: &str) -> Result<InstalledModel, ModelsError> {
+    fn installed_files(&self, name: &str, is_own: bool) -> Result<InstalledModel, ModelsError> {
         let manifest = self.manifest(name)?;
         let folder = self.folder(name);
         for entry in &manifest.files {
@@ -120,6 +122,7 @@ impl Store {
             name: manifest.name,
             architecture: manifest.architecture,
             languages: manifest.languages,
+            is_own,
             files,
         })
     }
@@ -150,8 +153,13 @@ impl Store {
             }
         }
         if missing.is_empty() {
-            let (name, languages) = (model.name.clone(), model.languages.clone());
-            Ok(InstalledModel { name, architecture: model.architecture, languages, files })
+            Ok(InstalledModel {
+                name: model.name.clone(),
+                architecture: model.architecture,
+                languages: model.languages.clone(),
+                is_own: model.is_own,
+                files,
+            })
         } else {
             Err(ModelsError::Lacks { folder: folder.to_owned(), missing })
         }
@@ -302,7 +310,7 @@ mod tests {
         for content in ["one", "another"] {
             gather(&store, "mine", content);
             store.publish(&manifest("mine", content)).unwrap();
-            let files = store.installed_files("mine").unwrap();
+            let files = store.installed_files("mine", true).unwrap();
             assert_eq!(fs::read_to_string(files.path(Role::T3).unwrap()).unwrap(), content);
             assert_eq!(files.path(Role::Conds), None);
             assert!(!store.partial("mine").exists());
@@ -318,10 +326,10 @@ mod tests {
         gather(&store, "mine", "whole");
         store.publish(&manifest("mine", "whole")).unwrap();
         fs::write(store.folder("mine").join("t3.safetensors"), "who").unwrap();
-        let error = store.installed_files("mine").unwrap_err().to_string();
+        let error = store.installed_files("mine", true).unwrap_err().to_string();
         assert!(error.contains("t3.safetensors has 3 bytes instead of 5"), "{error}");
         fs::remove_file(store.folder("mine").join(MANIFEST)).unwrap();
-        let error = store.installed_files("mine").unwrap_err();
+        let error = store.installed_files("mine", true).unwrap_err();
         assert!(matches!(error, ModelsError::Damaged { .. }), "{error}");
     }
 
@@ -349,6 +357,6 @@ mod tests {
         evil.files[0].file = "../../secret".to_owned();
         fs::create_dir_all(store.folder("mine")).unwrap();
         evil.write(&store.folder("mine")).unwrap();
-        assert!(matches!(store.installed_files("mine"), Err(ModelsError::Damaged { .. })));
+        assert!(matches!(store.installed_files("mine", true), Err(ModelsError::Damaged { .. })));
     }
 }

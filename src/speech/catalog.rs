@@ -44,7 +44,7 @@ impl fmt::Debug for Offer {
 
 /// Every model of this installation, best first. Test models are offered only where one of them is configured.
 pub fn offers(settings: &Settings, models: &Models, library: &Library) -> Vec<Offer> {
-    let mut offers = super::chatterbox::offers(&settings.into(), models, library);
+    let mut offers = super::chatterbox::offers(&settings.into(), settings.model.watermark, models, library);
     if tone::NAMES.contains(&settings.model.name.as_str()) {
         offers.extend(tone::offers(ToneSettings::from_env(), library));
     }

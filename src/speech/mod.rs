@@ -8,6 +8,7 @@ pub mod assemble;
 pub mod catalog;
 pub mod chatterbox;
 pub mod chunk;
+pub mod conversion;
 pub mod direct;
 pub mod engine;
 pub mod join;

@@ -44,6 +44,35 @@ pub trait SpeechModel: Send {
     fn expect(&mut self, next: Vec<ChunkRequest>) {
         drop(next);
     }
+
+    /// Says a recording again in another voice: mono samples at [`ModelInfo::sample_rate`], as long as the recording to
+    /// within 40 ms. Progress and cancellation are as in [`Self::speak`], but coarser.
+    ///
+    /// # Errors
+    /// [`ModelError::Refused`] by the models that cannot; [`ModelInfo::converts`] tells it before.
+    fn convert(
+        &mut self,
+        _recording: &ConversionRequest,
+        _cancel: &Cancel,
+        _progress: &mut dyn FnMut(f32),
+    ) -> Result<Vec<f32>, ModelError> {
+        Err(ModelError::Refused("it cannot convert recordings".to_owned()))
+    }
+}
+
+/// A recording as the model gets it.
+#[derive(Clone, Debug)]
+pub struct ConversionRequest {
+    /// Mono, at [`Self::SAMPLE_RATE`].
+    pub samples: Vec<f32>,
+    /// The id of one of [`ModelInfo::voices`].
+    pub voice: String,
+    pub seed: u64,
+}
+
+impl ConversionRequest {
+    /// Hz; what the networks hear words in.
+    pub const SAMPLE_RATE: u32 = 16_000;
 }
 
 /// Chunks that it is of use to know ahead, at most.
@@ -84,6 +113,10 @@ pub struct ModelInfo {
     pub parameters: Vec<Parameter>,
     /// What it needs of a clip to speak with its voice; `None` for a model that has fixed voices only.
     pub cloning: Option<Needs>,
+    /// Whether it can say a recording again in another voice.
+    pub converts: bool,
+    /// What it speaks carries a watermark.
+    pub watermarked: bool,
     /// Bytes that it takes while it is loaded, about; the memory budget is planned with it.
     pub memory_bytes: u64,
 }
@@ -172,8 +205,14 @@ pub struct Loaded {
     pub device: String,
     /// Why this device was chosen, as a sentence.
     pub device_reason: String,
+    /// In which numbers the weights of its token model are kept.
+    pub precision: String,
+    /// How the self-test of the device went, in a sentence without its dot.
+    pub self_test: String,
     /// What its weights take there.
     pub resident_bytes: u64,
+    /// What it speaks carries a watermark; the setting may have changed since.
+    pub watermarked: bool,
 }
 
 /// Why a chunk was not spoken.

@@ -68,6 +68,8 @@ pub fn info() -> ModelInfo {
         paralinguistic_tags: vec!["fail".to_owned(), "panic".to_owned()],
         parameters: Vec::new(),
         cloning: None,
+        converts: false,
+        watermarked: false,
         memory_bytes: MEMORY_BYTES,
     }
 }
@@ -144,6 +146,9 @@ impl SpeechModel for Tone {
         Loaded {
             device: "CPU (one sine)".to_owned(),
             device_reason: "the test model needs no device".to_owned(),
+            precision: "f32".to_owned(),
+            self_test: "none".to_owned(),
+            watermarked: false,
             resident_bytes: MEMORY_BYTES,
         }
     }

@@ -224,7 +224,9 @@ fn serve(mut line: Box<dyn Line>, state: &Mutex<State>, scheme: &str, port: u16)
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     let is_detour = path.starts_with("/detour/") || path.starts_with("/network/");
     let plain = path.trim_start_matches("/detour").trim_start_matches("/network");
-    let Some((repository, rest)) = plain.trim_start_matches('/').split_once("/resolve/") else {
+    let plain = plain.trim_start_matches('/');
+    // GitHub says `raw` where the hub says `resolve`.
+    let Some((repository, rest)) = plain.split_once("/resolve/").or_else(|| plain.split_once("/raw/")) else {
         return answer(&mut line, 404, "", b"", &request.method);
     };
     let (revision, name) = rest.split_once('/').unwrap_or((rest, ""));

@@ -305,3 +305,22 @@ fn where_nothing_tells_versions_apart_the_whole_is_fetched_again() {
     scene.pull_whole();
     assert_eq!(FakeHub::parts(&scene.hub.take_log(), T3), [0, 0]);
 }
+
+#[test]
+fn the_watermark_is_asked_of_github_without_a_token_and_held_to_its_published_size() {
+    const REPOSITORY: &str = "resemble-ai/Perth";
+    const FILE: &str = "perth/perth_net/pretrained/implicit/perth_net_250000.pth.tar";
+    let mut scene = Scene::new();
+    let github = FakeHub::start();
+    github.put_at(REPOSITORY, FILE, &noise(9, 20_000), "f369a01967960ac4fdf5f0741935756f8ae54e12");
+    github.be_plain("");
+    // By a name of its own, since the hub's token is for the hub alone.
+    scene.settings.github = github.url.replace("127.0.0.1", "localhost");
+    scene.settings.token = Some("secret".to_owned());
+    let pulled = scene.models().pull("watermark", false, &mut |_| ControlFlow::Continue(()));
+    let error = pulled.unwrap_err().to_string();
+    assert!(error.contains("37429684") && error.contains("20000"), "{error}");
+    assert!(!github.leaked(), "the token was shown to GitHub");
+    assert!(scene.hub.take_log().is_empty(), "the hub has nothing to do with it");
+    assert!(!scene.data.path().join("models/watermark").exists());
+}

@@ -66,6 +66,8 @@ pub(crate) fn info(name: &str) -> ModelInfo {
         paralinguistic_tags: Vec::new(),
         parameters: Vec::new(),
         cloning: None,
+        converts: false,
+        watermarked: false,
         memory_bytes: 1,
     }
 }
@@ -92,6 +94,9 @@ impl SpeechModel for Puppet {
         Loaded {
             device: "strings".to_owned(),
             device_reason: "the test holds them".to_owned(),
+            precision: "f32".to_owned(),
+            self_test: "none".to_owned(),
+            watermarked: false,
             resident_bytes: 1,
         }
     }

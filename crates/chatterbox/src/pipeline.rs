@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub use ahead::Ahead;
 use burn::tensor::Device;
 
-use crate::device::Choice;
+use crate::device::{Choice, Precision};
 use crate::noise::Noise;
 use crate::s3gen::{self, S3Gen};
 use crate::t3::{self, Decoded, T3, T3Error};
@@ -118,8 +118,9 @@ impl Chatterbox {
     /// Reads every weight to the device and holds the checkpoint to what the networks ask for.
     pub fn load(checkpoint: Checkpoint, choice: &Choice) -> Result<Self, LoadError> {
         let Checkpoint { name, config, tokenizer, t3: t3_weights, s3gen: s3gen_weights } = checkpoint;
-        let precision = choice.rounding_for(&config.t3);
-        let t3 = T3::load(&t3_weights.root().decoding(precision), &config.t3, choice.granularity)?;
+        let t3_weights = t3_weights.in_half(choice.precision == Precision::F16);
+        let rounding = choice.rounding_for(&config.t3);
+        let t3 = T3::load(&t3_weights.root().decoding(rounding), &config.t3, choice.granularity)?;
         t3_weights.finish(&t3::UNUSED)?;
         let s3gen = S3Gen::load(&s3gen_weights.root(), &config.s3gen, &config.hift, choice.granularity)?;
         s3gen_weights.finish(&s3gen::UNUSED)?;
@@ -138,6 +139,11 @@ impl Chatterbox {
 
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// What makes sound of speech tokens, whoever they come from.
+    pub fn s3gen(&self) -> &S3Gen {
+        &self.s3gen
     }
 
     /// Says one chunk of text, which is in `language`; models of one language ignore that.

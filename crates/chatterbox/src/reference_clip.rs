@@ -4,6 +4,7 @@
 //! x-vector of the first ten seconds. The two come from different resamplers (soxr's kind and torchaudio's), because the
 //! networks were trained behind them.
 
+use serde::{Deserialize, Serialize};
 use waveform::mel::{prompt_mel, s3_log_mel, voice_encoder_mel};
 use waveform::resample::{resample, sinc_hann_24k_to_16k};
 use waveform::{fbank, loudness};
@@ -63,6 +64,36 @@ pub enum ClipError {
     Device(String),
 }
 
+/// The sizes of the three networks that embed a clip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ClipEncoderConfig {
+    pub tokenizer: S3TokenizerConfig,
+    pub speaker: CampPlusConfig,
+    pub voice_encoder: VoiceEncoderConfig,
+}
+
+impl ClipEncoderConfig {
+    /// Those of every published checkpoint.
+    pub fn published() -> Self {
+        Self {
+            tokenizer: S3TokenizerConfig::published(),
+            speaker: CampPlusConfig::published(),
+            voice_encoder: VoiceEncoderConfig::published(),
+        }
+    }
+}
+
+/// Reads the tokenizer of a published S3Gen file alone, for whoever has a voice already.
+pub fn load_tokenizer(
+    s3gen: Weights,
+    config: &ClipEncoderConfig,
+    granularity: usize,
+) -> Result<S3Tokenizer, WeightError> {
+    let tokenizer = S3Tokenizer::load(&s3gen.root().at("tokenizer"), &config.tokenizer, granularity)?;
+    s3gen.finish(&[&s3tokenizer::UNUSED[..], &["speaker_encoder.", "flow.", "mel2wav."]].concat())?;
+    Ok(tokenizer)
+}
+
 /// The three networks that embed a clip. Synthesis needs none of them.
 #[derive(Debug)]
 pub struct ClipEncoder {
@@ -74,16 +105,17 @@ pub struct ClipEncoder {
 impl ClipEncoder {
     /// Reads the tokenizer and CAMPPlus from a published S3Gen file, the voice encoder from its own. `granularity` is the
     /// step in which lengths grow on this device (1: exact).
-    pub fn load(s3gen: Weights, voice_encoder: Weights, granularity: usize) -> Result<Self, WeightError> {
+    pub fn load(
+        s3gen: Weights,
+        voice_encoder: Weights,
+        config: &ClipEncoderConfig,
+        granularity: usize,
+    ) -> Result<Self, WeightError> {
         let root = s3gen.root();
         let encoder = Self {
-            tokenizer: S3Tokenizer::load(
-                &root.at("tokenizer"),
-                &S3TokenizerConfig::published(),
-                granularity,
-            )?,
-            speaker: CampPlus::load(&root.at("speaker_encoder"), &CampPlusConfig::published())?,
-            voice_encoder: VoiceEncoder::load(&voice_encoder.root(), &VoiceEncoderConfig::published())?,
+            tokenizer: S3Tokenizer::load(&root.at("tokenizer"), &config.tokenizer, granularity)?,
+            speaker: CampPlus::load(&root.at("speaker_encoder"), &config.speaker)?,
+            voice_encoder: VoiceEncoder::load(&voice_encoder.root(), &config.voice_encoder)?,
         };
         // The other two are synthesis.
         s3gen.finish(&[&s3tokenizer::UNUSED[..], &["flow.", "mel2wav."]].concat())?;

@@ -82,11 +82,7 @@ const NETWORKS: [Network; 9] = [
         load: |scope| VoiceEncoder::load(scope, &VoiceEncoderConfig::published()).map(drop),
         unused: &voice_encoder::UNUSED,
     },
-    Network {
-        listing: "perth",
-        load: |scope| Watermark::load(scope, watermark::WIDTH).map(drop),
-        unused: &watermark::UNUSED,
-    },
+    Network { listing: "perth", load: |scope| Watermark::load(scope).map(drop), unused: &watermark::UNUSED },
 ];
 
 fn listing(name: &str) -> Listing {

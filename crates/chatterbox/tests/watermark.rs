@@ -18,7 +18,7 @@ fn weights() -> Weights {
 
 fn tiny_watermark() -> Watermark {
     let weights = weights();
-    let watermark = Watermark::load(&weights.root(), 16).unwrap();
+    let watermark = Watermark::load(&weights.root()).unwrap();
     weights.finish(&UNUSED).unwrap();
     watermark
 }
@@ -32,7 +32,7 @@ fn frames_first(values: &[f32], bins: usize) -> Vec<f32> {
 #[test]
 fn tiny_networks_agree_with_the_reference() {
     let case = Fixture::open("perth_tiny");
-    let network = Network::load(&weights().root(), 16).unwrap();
+    let network = Network::load(&weights().root()).unwrap();
     let values = frames_first(&case.floats("mag"), BINS);
     let mut levels = Levels { frames: values.len() / BINS, values };
     let mark = network.mark(&levels).unwrap();

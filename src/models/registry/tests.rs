@@ -25,14 +25,22 @@ fn every_published_model_has_each_required_role_once_with_sound_names_and_hashes
     let registry = Registry::new(&[]).unwrap();
     for model in registry.models() {
         assert!(is_name(&model.name), "{}", model.name);
-        assert!(!model.languages.is_empty() && !model.purpose.is_empty());
+        assert_eq!(
+            model.languages.is_empty(),
+            model.architecture == Architecture::Watermark,
+            "{}",
+            model.name
+        );
+        assert!(!model.purpose.is_empty());
         for role in model.architecture.roles() {
             let count = model.files.iter().filter(|wanted| wanted.role == *role).count();
-            assert!(count == 1 || (count == 0 && !role.is_required()), "{}: {role}", model.name);
+            let may_lack = !role.is_required() || *role == Role::Config;
+            assert!(count == 1 || (count == 0 && may_lack), "{}: {role}", model.name);
         }
         let mut names: Vec<&str> = Vec::new();
         for candidate in model.files.iter().flat_map(|wanted| &wanted.candidates) {
-            assert_eq!(checked_repository(&candidate.repository), Ok(candidate.repository.clone()));
+            let repository = candidate.repository.trim_start_matches(GITHUB);
+            assert_eq!(checked_repository(repository).as_deref(), Ok(repository));
             let revision = &candidate.revision;
             let is_commit = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
             assert!(is_commit || revision == "main", "{revision}");
@@ -55,7 +63,7 @@ fn the_published_models_are_those_of_the_family() {
     let names: Vec<&str> = registry.models().iter().map(|model| model.name.as_str()).collect();
     let first = ["nano", "turbo", "original", "multilingual-v3", "multilingual-v2"];
     assert_eq!(names[..5], first);
-    assert_eq!(names.len(), 11, "{names:?}");
+    assert_eq!(names.len(), 12, "{names:?}");
     let turbo = registry.find("turbo").unwrap();
     assert_eq!(turbo.size(), Some(2_987_680_126));
     assert_eq!(turbo.licence.as_deref(), Some("MIT"));
@@ -161,4 +169,22 @@ fn an_entry_that_cannot_be_meant_so_is_refused_with_what_is_wrong() {
         let error = refusal(entry);
         assert!(error.starts_with("models: number 1 (") && error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_file_of_changed_sizes_is_wanted_only_where_it_is_named() {
+    let roles = |files: &[(&str, &str)]| {
+        let files = files.iter().map(|&(role, file)| (role.to_owned(), file.to_owned())).collect();
+        let entry = OwnModel {
+            name: "mine".to_owned(),
+            architecture: "turbo".to_owned(),
+            repository: Some("me/mine".to_owned()),
+            files,
+            ..OwnModel::default()
+        };
+        let registry = Registry::new(&[entry]).unwrap();
+        registry.find("mine").unwrap().files.iter().map(|wanted| wanted.role).collect::<Vec<_>>()
+    };
+    assert!(!roles(&[]).contains(&Role::Config), "a config.json may belong to another program");
+    assert!(roles(&[("config", "sizes.json")]).contains(&Role::Config));
 }

@@ -7,7 +7,8 @@ use std::io::Cursor;
 use std::path::PathBuf;
 
 use chatterbox::device::Choice;
-use chatterbox::reference_clip::{ClipEncoder, ClipRules};
+use chatterbox::reference_clip::{ClipEncoder, ClipEncoderConfig, ClipRules, load_tokenizer};
+use chatterbox::s3tokenizer::S3Tokenizer;
 use chatterbox::variant::{ModelConfig, SAMPLE_RATE};
 use chatterbox::voice::{Origin, Voice};
 use waveform::decode;
@@ -24,8 +25,9 @@ const REMEMBERED: usize = 32;
 pub(super) struct Cloner {
     pub(super) library: Library,
     /// Models of one family share voices, since they share the networks that make them.
-    pub(super) family: &'static str,
+    pub(super) family: String,
     pub(super) rules: ClipRules,
+    pub(super) sizes: ClipEncoderConfig,
     pub(super) s3gen: PathBuf,
     pub(super) voice_encoder: PathBuf,
     pub(super) choice: Choice,
@@ -57,8 +59,14 @@ impl Cloner {
         last.ok_or_else(|| ModelError::UnknownVoice(id.to_owned()))
     }
 
+    /// What hears the words of a recording; like the networks for voices, loaded for the occasion.
+    pub(super) fn tokenizer(&self) -> Result<S3Tokenizer, ModelError> {
+        let s3gen = open_weights(&self.s3gen, &self.choice.device).map_err(not_loaded)?;
+        load_tokenizer(s3gen, &self.sizes, self.choice.granularity).map_err(not_loaded)
+    }
+
     fn kept_or_computed(&self, clip: &Clip) -> Result<Voice, ModelError> {
-        let origin = Origin { family: self.family.to_owned(), clip: clip.hash.clone() };
+        let origin = Origin { family: self.family.clone(), clip: clip.hash.clone() };
         let (for_t3, for_s3gen) = self.widths;
         let read = |bytes: &[u8]| {
             let (voice, found) = Voice::from_bytes(&clip.id, bytes, for_t3, for_s3gen).ok()?;
@@ -83,6 +91,7 @@ impl Cloner {
         let encoder = ClipEncoder::load(
             open_weights(&self.s3gen, device).map_err(not_loaded)?,
             open_weights(&self.voice_encoder, device).map_err(not_loaded)?,
+            &self.sizes,
             self.choice.granularity,
         )
         .map_err(not_loaded)?;

@@ -1,19 +1,27 @@
 //! `pico`, the model inside the program.
 
+use std::sync::Arc;
+
 use chatterbox::device::Choice;
 use chatterbox::pico;
 use chatterbox::pipeline::{Chatterbox, LoadError};
+use chatterbox::watermark::Watermark;
 
+use super::marking::Marking;
 use super::spoken::{Spoken, parameters};
 use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
 
+/// Its voices are synthesisers', which nobody could take for a person.
+const MARKED_BY_MAKER: bool = false;
+
 /// `None` only if the program was built from broken files, which the log then says.
-pub(super) fn offer(device: &Placement) -> Option<Offer> {
-    let device = device.clone();
-    match pico_info() {
+pub(super) fn offer(device: &Placement, marking: &Marking) -> Option<Offer> {
+    let (device, marking) = (device.clone(), marking.clone());
+    match pico_info(&marking) {
         Ok(info) => Some(Offer::new(info, move || {
-            Ok(Box::new(load(&start(&device)?)?.with_chunks_together(device.chunks_together)))
+            let spoken = load(&start(&device)?, marking.load(MARKED_BY_MAKER)?)?;
+            Ok(Box::new(spoken.with_chunks_together(device.chunks_together)))
         })),
         Err(error) => {
             tracing::error!(error = in_one_line(&error), "the embedded model cannot be described");
@@ -23,7 +31,7 @@ pub(super) fn offer(device: &Placement) -> Option<Offer> {
 }
 
 /// Describes the embedded model from its configuration alone.
-fn pico_info() -> Result<ModelInfo, LoadError> {
+fn pico_info(marking: &Marking) -> Result<ModelInfo, LoadError> {
     let named = pico::voices()?;
     let sampling = pico::config()?.sampling;
     Ok(ModelInfo {
@@ -47,14 +55,16 @@ fn pico_info() -> Result<ModelInfo, LoadError> {
         paralinguistic_tags: Vec::new(),
         parameters: parameters(&sampling),
         cloning: None,
+        converts: false,
+        watermarked: marking.applies(MARKED_BY_MAKER),
         memory_bytes: pico::LOADED_BYTES,
     })
 }
 
-pub(super) fn load(choice: &Choice) -> Result<Spoken, ModelError> {
+pub(super) fn load(choice: &Choice, watermark: Option<Arc<Watermark>>) -> Result<Spoken, ModelError> {
     let checkpoint = pico::checkpoint(&choice.device).map_err(not_loaded)?;
     let model = Chatterbox::load(checkpoint, choice).map_err(not_loaded)?;
     let named = pico::voices().map_err(not_loaded)?;
     let voices = named.into_iter().map(|voice| (voice.id.to_owned(), voice.voice)).collect();
-    Spoken::new(model, voices, None, pico::LOADED_BYTES, choice)
+    Spoken::new(model, voices, None, watermark, pico::LOADED_BYTES, choice)
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
+use chatterbox::device::Precision;
 use chatterbox::pipeline::{Chatterbox, Checkpoint};
 use chatterbox::reference_clip::ClipRules;
 use chatterbox::text::{Gpt2Files, TextTokenizer};
@@ -12,6 +13,7 @@ use chatterbox::voice::Voice;
 use chatterbox::weights::{WeightError, Weights};
 
 use super::cloning::Cloner;
+use super::marking::Marking;
 use super::spoken::{Spoken, parameters};
 use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::models::{Architecture, InstalledModel, Models, Role};
@@ -21,11 +23,60 @@ use crate::voices::clip::Needs;
 
 /// The id of the voice that was published with a model.
 const BUILT_IN: &str = "builtin";
+/// The reference marks whatever a Chatterbox model has spoken.
+const MARKED_BY_MAKER: bool = true;
+
+/// An installed model that speaks, and what its architecture means here.
+pub(super) struct Found {
+    model: InstalledModel,
+    kind: Kind,
+}
+
+/// What differs from one kind of model to another.
+struct Kind {
+    /// The reference's class for it.
+    class_name: &'static str,
+    published: fn() -> ModelConfig,
+    /// What that class does with a clip.
+    clip_rules: ClipRules,
+    /// The published models of one family share the networks that make voices of clips, and so the voices.
+    family: &'static str,
+    /// `auto` prefers the lowest: on the CPU, and on a GPU.
+    ranks: (u8, u8),
+}
+
+/// `None` for what does not speak.
+fn kind(architecture: Architecture) -> Option<Kind> {
+    // The quickest on a CPU, the best English on a GPU, many languages last, since they are asked for by name.
+    let gpt2 = |published: fn() -> ModelConfig, ranks| Kind {
+        class_name: "ChatterboxTurboTTS",
+        published,
+        clip_rules: ClipRules::turbo(),
+        family: "turbo",
+        ranks,
+    };
+    let llama = |class_name, published: fn() -> ModelConfig, ranks| Kind {
+        class_name,
+        published,
+        clip_rules: ClipRules::original(),
+        family: "original",
+        ranks,
+    };
+    match architecture {
+        Architecture::Nano => Some(gpt2(ModelConfig::nano, (1, 1))),
+        Architecture::Turbo => Some(gpt2(ModelConfig::turbo, (2, 0))),
+        Architecture::Original => Some(llama("ChatterboxTTS", ModelConfig::original, (3, 3))),
+        Architecture::Multilingual => {
+            Some(llama("ChatterboxMultilingualTTS", ModelConfig::multilingual, (4, 4)))
+        }
+        Architecture::Watermark => None,
+    }
+}
 
 /// The models whose files are all here.
-pub(super) fn found(models: &Models) -> Vec<InstalledModel> {
+pub(super) fn found(models: &Models) -> Vec<Found> {
     let usable = |name: &str| match models.files(name) {
-        Ok(model) => Some(model),
+        Ok(model) => Some(Found { kind: kind(model.architecture)?, model }),
         Err(error) => {
             tracing::debug!(%error, model = name, "not offered");
             None
@@ -34,71 +85,118 @@ pub(super) fn found(models: &Models) -> Vec<InstalledModel> {
     models.registry().models().iter().filter_map(|model| usable(&model.name)).collect()
 }
 
-/// What `auto` prefers comes first: the quickest on a CPU, the best English on a GPU, many languages last, since they are
-/// asked for by name.
-pub(super) fn rank(architecture: Architecture, expects_gpu: bool) -> u8 {
-    match architecture {
-        Architecture::Turbo if expects_gpu => 0,
-        Architecture::Nano => 1,
-        Architecture::Turbo => 2,
-        Architecture::Original => 3,
-        Architecture::Multilingual => 4,
+pub(super) fn offer(found: Found, device: &Placement, marking: &Marking, library: &Library) -> Offer {
+    let (device, marking, library) = (device.clone(), marking.clone(), library.clone());
+    Offer::new(found.describe(&marking), move || Ok(Box::new(found.load(&device, &marking, &library)?)))
+}
+
+impl Found {
+    /// What `auto` prefers has the lowest.
+    pub(super) fn rank(&self, expects_gpu: bool) -> u8 {
+        let (on_cpu, on_gpu) = self.kind.ranks;
+        if expects_gpu { on_gpu } else { on_cpu }
     }
-}
 
-pub(super) fn offer(model: InstalledModel, device: &Placement, library: &Library) -> Offer {
-    let (device, library) = (device.clone(), library.clone());
-    Offer::new(describe(&model), move || Ok(Box::new(load(&model, &device, &library)?)))
-}
-
-fn config(architecture: Architecture) -> ModelConfig {
-    match architecture {
-        Architecture::Nano => ModelConfig::nano(),
-        Architecture::Turbo => ModelConfig::turbo(),
-        Architecture::Original => ModelConfig::original(),
-        Architecture::Multilingual => ModelConfig::multilingual(),
+    /// Its architecture's sizes and defaults, with what a fine-tune's own file changes of them.
+    fn config(&self) -> Result<ModelConfig, ModelError> {
+        let published = (self.kind.published)();
+        let Some(path) = self.model.path(Role::Config) else { return Ok(published) };
+        let refused = |error: &dyn std::error::Error| {
+            ModelError::NotLoaded(format!("{} cannot be followed: {}", path.display(), in_one_line(error)))
+        };
+        let json = std::fs::read(path).map_err(|error| refused(&error))?;
+        published.changed_by(&json).map_err(|error| refused(&error))
     }
-}
 
-/// What the reference's class for it does with a clip, and the name under which voices are kept.
-fn clip_rules(architecture: Architecture) -> (ClipRules, &'static str) {
-    match architecture {
-        Architecture::Nano | Architecture::Turbo => (ClipRules::turbo(), "turbo"),
-        Architecture::Original | Architecture::Multilingual => (ClipRules::original(), "original"),
+    /// The name under which voices are kept; a fine-tune may bring other networks than its family has.
+    fn family(&self) -> String {
+        let family = self.kind.family;
+        if self.model.is_own { format!("{family}-{}", self.model.name) } else { family.to_owned() }
     }
-}
 
-fn describe(model: &InstalledModel) -> ModelInfo {
-    let class_name = match model.architecture {
-        Architecture::Nano | Architecture::Turbo => "ChatterboxTurboTTS",
-        Architecture::Original => "ChatterboxTTS",
-        Architecture::Multilingual => "ChatterboxMultilingualTTS",
-    };
-    let (rules, _) = clip_rules(model.architecture);
-    let sampling = config(model.architecture).sampling;
-    let built_in = model.path(Role::Conds).map(|_| VoiceInfo {
-        id: BUILT_IN.to_owned(),
-        name: "Built-in".to_owned(),
-        kind: VoiceKind::BuiltIn,
-        gender: None,
-        language: model.languages.first().cloned().unwrap_or_else(|| "en".to_owned()),
-        origin: "published with the model".to_owned(),
-    });
-    ModelInfo {
-        name: model.name.clone(),
-        class_name: class_name.to_owned(),
-        sample_rate: SAMPLE_RATE,
-        max_chunk_chars: sampling.max_prompt_chars,
-        default_voice: BUILT_IN.to_owned(),
-        voices: built_in.into_iter().collect(),
-        languages: model.languages.clone(),
-        paralinguistic_tags: model.path(Role::AddedTokens).map(tags).unwrap_or_default(),
-        parameters: parameters(&sampling),
-        cloning: Some(Needs {
-            least: Duration::from_secs_f32(rules.shortest),
-            best: Duration::from_secs_f32((rules.prompt_tokens as f32 / 25.0).max(10.0)),
-        }),
-        memory_bytes: memory(model),
+    fn describe(&self, marking: &Marking) -> ModelInfo {
+        let model = &self.model;
+        let built_in = model.path(Role::Conds).map(|_| VoiceInfo {
+            id: BUILT_IN.to_owned(),
+            name: "Built-in".to_owned(),
+            kind: VoiceKind::BuiltIn,
+            gender: None,
+            language: model.languages.first().cloned().unwrap_or_else(|| "en".to_owned()),
+            origin: "published with the model".to_owned(),
+        });
+        // What is wrong with a file of changes is told when the model is loaded.
+        let config = self.config().unwrap_or_else(|_told_later| (self.kind.published)());
+        let rules = &self.kind.clip_rules;
+        ModelInfo {
+            name: model.name.clone(),
+            class_name: self.kind.class_name.to_owned(),
+            sample_rate: SAMPLE_RATE,
+            max_chunk_chars: config.sampling.max_prompt_chars,
+            default_voice: BUILT_IN.to_owned(),
+            voices: built_in.into_iter().collect(),
+            languages: model.languages.clone(),
+            paralinguistic_tags: model.path(Role::AddedTokens).map(tags).unwrap_or_default(),
+            parameters: parameters(&config.sampling),
+            cloning: Some(Needs {
+                least: Duration::from_secs_f32(rules.shortest),
+                best: Duration::from_secs_f32((rules.prompt_tokens as f32 / 25.0).max(10.0)),
+            }),
+            converts: true,
+            watermarked: marking.applies(MARKED_BY_MAKER),
+            memory_bytes: memory(model, Precision::F32),
+        }
+    }
+
+    fn load(&self, device: &Placement, marking: &Marking, library: &Library) -> Result<Spoken, ModelError> {
+        let model = &self.model;
+        let path = |role| {
+            let lacking =
+                || ModelError::NotLoaded(format!("the model {} has no file for its {role}", model.name));
+            model.path(role).ok_or_else(lacking)
+        };
+        let tokenizer = if let Some(vocab) = model.path(Role::Vocab) {
+            TextTokenizer::gpt2(&Gpt2Files {
+                vocab,
+                merges: path(Role::Merges)?,
+                added_tokens: path(Role::AddedTokens)?,
+                tokenizer_config: model.path(Role::TokenizerConfig),
+            })
+        } else if model.architecture == Architecture::Multilingual {
+            TextTokenizer::multilingual(path(Role::Tokenizer)?, model.path(Role::Cangjie))
+        } else {
+            TextTokenizer::original(path(Role::Tokenizer)?)
+        }
+        .map_err(not_loaded)?;
+        let config = self.config()?;
+        // Before gigabytes are read.
+        let voices = match model.path(Role::Conds) {
+            Some(conds) => vec![(BUILT_IN.to_owned(), built_in_voice(conds, &config)?)],
+            None => Vec::new(),
+        };
+        let watermark = marking.load(MARKED_BY_MAKER)?;
+        let choice = start(device)?;
+        let cloner = Cloner {
+            library: library.clone(),
+            family: self.family(),
+            rules: self.kind.clip_rules,
+            sizes: config.clip,
+            s3gen: path(Role::S3gen)?.to_owned(),
+            voice_encoder: path(Role::VoiceEncoder)?.to_owned(),
+            choice: choice.clone(),
+            widths: Cloner::widths(&config),
+            remembered: Vec::new(),
+        };
+        let checkpoint = Checkpoint {
+            name: model.name.clone(),
+            config,
+            tokenizer,
+            t3: open_weights(path(Role::T3)?, &choice.device).map_err(not_loaded)?,
+            s3gen: open_weights(path(Role::S3gen)?, &choice.device).map_err(not_loaded)?,
+        };
+        let loaded = Chatterbox::load(checkpoint, &choice).map_err(not_loaded)?;
+        let memory = memory(model, choice.precision);
+        let spoken = Spoken::new(loaded, voices, Some(cloner), watermark, memory, &choice)?;
+        Ok(spoken.with_chunks_together(device.chunks_together))
     }
 }
 
@@ -111,9 +209,13 @@ fn tags(path: &Path) -> Vec<String> {
 }
 
 /// About: T3 without its second token table, S3Gen without the networks that embed clips, which are half of its file.
-fn memory(model: &InstalledModel) -> u64 {
+fn memory(model: &InstalledModel, precision: Precision) -> u64 {
     let size = |role| model.path(role).and_then(|path| path.metadata().ok()).map_or(0, |file| file.len());
-    size(Role::T3) + size(Role::S3gen) / 2
+    let share = match precision {
+        Precision::F32 => 1,
+        Precision::F16 => 2,
+    };
+    size(Role::T3) / share + size(Role::S3gen) / 2
 }
 
 /// A checkpoint in either of its formats.
@@ -121,55 +223,6 @@ pub(super) fn open_weights(path: &Path, device: &chatterbox::device::Device) -> 
     let is_safetensors =
         path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"));
     if is_safetensors { Weights::open(path, device) } else { Weights::open_pickle(path, device) }
-}
-
-fn load(model: &InstalledModel, device: &Placement, library: &Library) -> Result<Spoken, ModelError> {
-    let path = |role| {
-        let lacking =
-            || ModelError::NotLoaded(format!("the model {} has no file for its {role}", model.name));
-        model.path(role).ok_or_else(lacking)
-    };
-    let tokenizer = match model.architecture {
-        Architecture::Nano | Architecture::Turbo => TextTokenizer::gpt2(&Gpt2Files {
-            vocab: path(Role::Vocab)?,
-            merges: path(Role::Merges)?,
-            added_tokens: path(Role::AddedTokens)?,
-            tokenizer_config: model.path(Role::TokenizerConfig),
-        }),
-        Architecture::Original => TextTokenizer::original(path(Role::Tokenizer)?),
-        Architecture::Multilingual => {
-            TextTokenizer::multilingual(path(Role::Tokenizer)?, model.path(Role::Cangjie))
-        }
-    }
-    .map_err(not_loaded)?;
-    let config = config(model.architecture);
-    // Before gigabytes are read.
-    let voices = match model.path(Role::Conds) {
-        Some(conds) => vec![(BUILT_IN.to_owned(), built_in_voice(conds, &config)?)],
-        None => Vec::new(),
-    };
-    let choice = start(device)?;
-    let (rules, family) = clip_rules(model.architecture);
-    let cloner = Cloner {
-        library: library.clone(),
-        family,
-        rules,
-        s3gen: path(Role::S3gen)?.to_owned(),
-        voice_encoder: path(Role::VoiceEncoder)?.to_owned(),
-        choice: choice.clone(),
-        widths: Cloner::widths(&config),
-        remembered: Vec::new(),
-    };
-    let checkpoint = Checkpoint {
-        name: model.name.clone(),
-        config,
-        tokenizer,
-        t3: open_weights(path(Role::T3)?, &choice.device).map_err(not_loaded)?,
-        s3gen: open_weights(path(Role::S3gen)?, &choice.device).map_err(not_loaded)?,
-    };
-    let loaded = Chatterbox::load(checkpoint, &choice).map_err(not_loaded)?;
-    let spoken = Spoken::new(loaded, voices, Some(cloner), memory(model), &choice)?;
-    Ok(spoken.with_chunks_together(device.chunks_together))
 }
 
 fn built_in_voice(path: &Path, config: &ModelConfig) -> Result<Voice, ModelError> {

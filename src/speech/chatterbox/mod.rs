@@ -4,16 +4,18 @@
 mod cloning;
 mod embedded;
 mod installed;
+mod marking;
 mod spoken;
 
 pub use chatterbox::bench;
 use chatterbox::device::{Choice, Request};
 use chatterbox::text::Language;
 use chatterbox::weights;
+pub use marking::{BORDER, DetectError, Detection, detect};
 
 use super::catalog::Offer;
 use super::model::ModelError;
-use crate::config::{Precision, Settings};
+use crate::config::{Precision, Settings, WatermarkUse};
 use crate::models::Models;
 use crate::voices::Library;
 
@@ -39,12 +41,13 @@ impl From<&Settings> for Placement {
 }
 
 /// Every Chatterbox model of this installation, best first. Models that can clone speak with the clips of `library`.
-pub fn offers(device: &Placement, models: &Models, library: &Library) -> Vec<Offer> {
+pub fn offers(device: &Placement, watermark: WatermarkUse, models: &Models, library: &Library) -> Vec<Offer> {
+    let marking = marking::Marking::new(watermark, models);
     let expects_gpu = device.device.parse().is_ok_and(chatterbox::device::expects_gpu);
     let mut found = installed::found(models);
-    found.sort_by_key(|model| installed::rank(model.architecture, expects_gpu));
-    let installed = found.into_iter().map(|model| installed::offer(model, device, library));
-    installed.chain(embedded::offer(device)).collect()
+    found.sort_by_key(|model| model.rank(expects_gpu));
+    let installed = found.into_iter().map(|model| installed::offer(model, device, &marking, library));
+    installed.chain(embedded::offer(device, &marking)).collect()
 }
 
 /// The English name of a language that some model of the family speaks.
@@ -63,6 +66,8 @@ pub struct DeviceReport {
     pub chosen: bool,
     /// Why it is taken, or why not.
     pub reason: String,
+    /// How its self-test went, where it is taken and has one.
+    pub self_test: Option<String>,
 }
 
 /// The devices found, and what becomes of them under this setting of `tts_engine.device`.
@@ -88,6 +93,7 @@ pub fn devices(device: &Placement) -> Result<Vec<DeviceReport>, ModelError> {
                 kind: format!("{}, {}", adapter.api, adapter.class),
                 chosen,
                 reason,
+                self_test: chosen.then(|| choice.self_test.clone()),
             }
         })
         .collect();
@@ -96,6 +102,8 @@ pub fn devices(device: &Placement) -> Result<Vec<DeviceReport>, ModelError> {
         kind: "CPU".to_owned(),
         chosen: !choice.is_gpu,
         reason: if choice.is_gpu { "a GPU was taken".to_owned() } else { choice.reason },
+        // It is what the others are compared with.
+        self_test: None,
     });
     Ok(reports)
 }
@@ -125,7 +133,13 @@ fn start(placement: &Placement) -> Result<Choice, ModelError> {
         Precision::Bf16 => weights::Precision::Bf16,
         Precision::Int8 => weights::Precision::Int8,
     });
-    tracing::info!(device = %choice.name, reason = %choice.reason, "device chosen");
+    tracing::info!(
+        device = %choice.name,
+        reason = %choice.reason,
+        precision = %choice.precision,
+        self_test = %choice.self_test,
+        "device chosen"
+    );
     Ok(choice)
 }
 

@@ -1,17 +1,21 @@
 //! A loaded checkpoint behind the trait of `model`.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use chatterbox::conversion::{ConversionError, convert, pieces};
 use chatterbox::device::{Choice, Reclaim};
+use chatterbox::noise::Seeded;
 use chatterbox::pipeline::{Ahead, Chatterbox, SpeakError, Step};
 use chatterbox::s3gen::Prepared;
 use chatterbox::t3::T3Error;
 use chatterbox::text::Language;
-use chatterbox::variant::{Order, SamplingConfig};
+use chatterbox::variant::{Order, SAMPLE_RATE, SamplingConfig};
 use chatterbox::voice::Voice;
+use chatterbox::watermark::Watermark;
 
 use super::cloning::Cloner;
-use crate::speech::model::{ChunkRequest, Loaded, ModelError, Parameter, SpeechModel};
+use crate::speech::model::{ChunkRequest, ConversionRequest, Loaded, ModelError, Parameter, SpeechModel};
 use crate::speech::{Cancel, Sampling};
 
 /// A Chatterbox checkpoint on its device.
@@ -28,6 +32,8 @@ pub(super) struct Spoken {
     ahead: Vec<(ChunkRequest, Ahead)>,
     /// Chunks that decode together, the wanted one included.
     together: usize,
+    /// Marks what is spoken, where it is to be marked.
+    watermark: Option<Arc<Watermark>>,
     loaded: Loaded,
     /// Last: it frees what the fields above leave on the device.
     _reclaim: Reclaim,
@@ -39,15 +45,23 @@ impl Spoken {
         model: Chatterbox,
         voices: Vec<(String, Voice)>,
         cloner: Option<Cloner>,
+        watermark: Option<Arc<Watermark>>,
         resident_bytes: u64,
         choice: &Choice,
     ) -> Result<Self, ModelError> {
-        let loaded =
-            Loaded { device: choice.name.clone(), device_reason: choice.reason.clone(), resident_bytes };
+        let loaded = Loaded {
+            device: choice.name.clone(),
+            device_reason: choice.reason.clone(),
+            precision: choice.precision.to_string(),
+            self_test: choice.self_test.clone(),
+            resident_bytes,
+            watermarked: watermark.is_some(),
+        };
         let mut spoken = Self {
             model,
             voices,
             cloner,
+            watermark,
             prepared: None,
             expected: Vec::new(),
             ahead: Vec::new(),
@@ -133,8 +147,46 @@ impl SpeechModel for Spoken {
                 return Err(from_speaking(error));
             }
         };
+        let samples = marked(self.watermark.as_deref(), spoken.samples)?;
         progress(1.0);
-        Ok(spoken.samples)
+        Ok(samples)
+    }
+
+    fn convert(
+        &mut self,
+        recording: &ConversionRequest,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(f32),
+    ) -> Result<Vec<f32>, ModelError> {
+        let Some(cloner) = &mut self.cloner else {
+            return Err(ModelError::Refused("it cannot convert recordings".to_owned()));
+        };
+        let tokenizer = cloner.tokenizer()?;
+        let own = self.voices.iter().find(|(id, _)| *id == recording.voice);
+        let target = match own {
+            Some((_, voice)) => &voice.reference,
+            None => &cloner.voice(&recording.voice)?.reference,
+        };
+        let pieces = pieces(&recording.samples);
+        let mut samples = Vec::new();
+        for (index, piece) in pieces.iter().enumerate() {
+            let mut observe = |step| {
+                // Hearing the words is the small part, making the sound the large one.
+                let share = if step == Step::Samples { 0.6 } else { 0.2 };
+                progress((index as f32 + share) / pieces.len() as f32);
+                if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let noise = &mut Seeded::new(recording.seed.wrapping_add(index as u64));
+            let converted = convert(piece, &tokenizer, self.model.s3gen(), target, noise, &mut observe);
+            let converted = converted.map_err(|error| match error {
+                ConversionError::Cancelled => ModelError::Cancelled,
+                ConversionError::Device(cause) => ModelError::Device(cause),
+                error @ ConversionError::NothingToConvert => ModelError::Refused(error.to_string()),
+            })?;
+            samples.extend(marked(self.watermark.as_deref(), converted)?);
+        }
+        progress(1.0);
+        Ok(samples)
     }
 
     fn speak_in_blocks(
@@ -146,8 +198,13 @@ impl SpeechModel for Spoken {
     ) -> Result<Vec<f32>, ModelError> {
         let text = without_unknown_tags(&chunk.text, &self.model.tags());
         let voice = voice(&self.voices, &mut self.cloner, &chunk.voice)?;
-        let prepared = prepared(&self.model, voice, &mut self.prepared).map_err(from_speaking)?;
-        let Some(prepared) = prepared.filter(|_| is_speakable(&text)) else {
+        // A mark is put on the whole.
+        let prepared = if is_speakable(&text) && self.watermark.is_none() {
+            prepared(&self.model, voice, &mut self.prepared).map_err(from_speaking)?
+        } else {
+            None
+        };
+        let Some(prepared) = prepared else {
             let samples = self.speak(chunk, cancel, progress)?;
             emit(&samples);
             return Ok(samples);
@@ -172,6 +229,14 @@ impl SpeechModel for Spoken {
             self.ahead.clear();
         }
         self.expected = next;
+    }
+}
+
+/// What the vocoder makes ends on a step of the mark's own transform, so nothing is cut off.
+fn marked(watermark: Option<&Watermark>, samples: Vec<f32>) -> Result<Vec<f32>, ModelError> {
+    match watermark {
+        Some(watermark) => watermark.mark(&samples, SAMPLE_RATE).map_err(ModelError::Device),
+        None => Ok(samples),
     }
 }
 
@@ -203,7 +268,7 @@ fn wishes(model: &Chatterbox, voice: &Voice, chunk: &ChunkRequest) -> (SamplingC
 
 /// For bare punctuation ("…", "* * *"), at which a model would babble.
 fn short_silence() -> Vec<f32> {
-    vec![0.0; chatterbox::variant::SAMPLE_RATE as usize / 5]
+    vec![0.0; SAMPLE_RATE as usize / 5]
 }
 
 fn is_speakable(text: &str) -> bool {
@@ -303,7 +368,7 @@ mod tests {
 
     fn pico() -> Spoken {
         let choice = chatterbox::device::choose(chatterbox::device::Request::Cpu).unwrap();
-        embedded::load(&choice).unwrap().with_chunks_together(3)
+        embedded::load(&choice, None).unwrap().with_chunks_together(3)
     }
 
     fn chunks() -> Vec<ChunkRequest> {

@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::Cancel;
 use super::catalog::{Catalog, UnknownModel};
-use super::model::{ChunkRequest, ModelError, ModelInfo};
+use super::model::{ChunkRequest, ConversionRequest, ModelError, ModelInfo};
 pub use state::{ModelState, ModelStatus, States};
 use thread::{Order, Thread};
 
@@ -239,6 +239,25 @@ impl Lease {
         let model = self.info.name.clone();
         let (chunk, span) = (Box::new(chunk), tracing::Span::current());
         if !self.engine.thread.order(Order::Speak { model, chunk, cancel, progress, listener, reply, span }) {
+            return Err(stopped());
+        }
+        answer.await.unwrap_or_else(|_dropped| Err(stopped()))
+    }
+}
+
+impl Lease {
+    /// Says a recording again in another voice; waits and gives up as [`Self::speak`] does.
+    pub async fn convert(
+        &self,
+        recording: ConversionRequest,
+        cancel: Cancel,
+        progress: OnProgress,
+    ) -> Result<Vec<f32>, ModelError> {
+        let stopped = || ModelError::NotLoaded("the engine has stopped".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let model = self.info.name.clone();
+        let (recording, span) = (Box::new(recording), tracing::Span::current());
+        if !self.engine.thread.order(Order::Convert { model, recording, cancel, progress, reply, span }) {
             return Err(stopped());
         }
         answer.await.unwrap_or_else(|_dropped| Err(stopped()))

@@ -16,7 +16,7 @@ use super::state::{ModelState, States};
 use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading, memory};
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
-use crate::speech::model::{ChunkRequest, ModelError, SpeechModel};
+use crate::speech::model::{ChunkRequest, ConversionRequest, ModelError, SpeechModel};
 
 /// The wait before a failed load is tried again; doubles up to [`RELOAD_LONGEST`]. A busy GPU frees itself in seconds,
 /// a missing file is put there by a person.
@@ -144,6 +144,31 @@ impl Residents {
         progress: &OnProgress,
         listener: Option<&OnBlock>,
     ) -> Result<Vec<f32>, ModelError> {
+        self.work(name, cancel, progress, |model, progress| match listener {
+            None => model.speak(chunk, cancel, progress),
+            Some(hear) => model.speak_in_blocks(chunk, cancel, progress, &mut |block| hear(block)),
+        })
+    }
+
+    /// Says a recording again in another voice.
+    pub(super) fn convert(
+        &mut self,
+        name: &str,
+        recording: &ConversionRequest,
+        cancel: &Cancel,
+        progress: &OnProgress,
+    ) -> Result<Vec<f32>, ModelError> {
+        self.work(name, cancel, progress, |model, progress| model.convert(recording, cancel, progress))
+    }
+
+    /// Lets a model do something that takes its time.
+    fn work(
+        &mut self,
+        name: &str,
+        cancel: &Cancel,
+        progress: &OnProgress,
+        work: impl FnOnce(&mut dyn SpeechModel, &mut dyn FnMut(f32)) -> Result<Vec<f32>, ModelError>,
+    ) -> Result<Vec<f32>, ModelError> {
         let stop = self.stop.clone();
         if stop.is_cancelled() {
             return Err(ModelError::Cancelled);
@@ -160,18 +185,12 @@ impl Residents {
             return Err(ModelError::NotLoaded("it was unloaded".to_owned()));
         };
         let spoken = catch_unwind(AssertUnwindSafe(|| {
-            let mut on_token = |share| {
+            work(held.model.as_mut(), &mut |share| {
                 if stop.is_cancelled() {
                     cancel.cancel();
                 }
                 progress(share);
-            };
-            match listener {
-                None => held.model.speak(chunk, cancel, &mut on_token),
-                Some(hear) => {
-                    held.model.speak_in_blocks(chunk, cancel, &mut on_token, &mut |block| hear(block))
-                }
-            }
+            })
         }));
         held.used_at = Instant::now();
         spoken.unwrap_or_else(|panic| {

@@ -11,7 +11,7 @@ use super::state::{ModelState, States};
 use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading};
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
-use crate::speech::model::{ChunkRequest, ModelError};
+use crate::speech::model::{ChunkRequest, ConversionRequest, ModelError};
 
 /// What the thread can be told.
 pub(super) enum Order {
@@ -35,6 +35,14 @@ pub(super) enum Order {
     Expect {
         model: String,
         next: Vec<ChunkRequest>,
+    },
+    Convert {
+        model: String,
+        recording: Box<ConversionRequest>,
+        cancel: Cancel,
+        progress: OnProgress,
+        reply: oneshot::Sender<Result<Vec<f32>, ModelError>>,
+        span: tracing::Span,
     },
     Load {
         model: String,
@@ -131,6 +139,12 @@ impl Thread {
                 }
             }
             Order::Expect { model, next } => self.residents.expect(&model, next),
+            Order::Convert { model, recording, cancel, progress, reply, span } => {
+                if !reply.is_closed() {
+                    let _entered = span.entered();
+                    let _ = reply.send(self.residents.convert(&model, &recording, &cancel, &progress));
+                }
+            }
             Order::Unload { model, reply } => {
                 let _ = reply.send(self.residents.unload(&model));
             }

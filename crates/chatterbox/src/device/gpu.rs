@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use burn::tensor::wgpu::{WgpuBackend, wgpu};
 use burn::tensor::{Device, DeviceKind};
 
+use super::probe::{Probed, examine};
 use super::{Adapter, Choice, Class, DeviceError, GraphicsApi};
 
 /// Lengths grow in steps of this many positions (2.6 s of speech): few shapes, little waste.
@@ -41,17 +42,28 @@ pub(super) fn adapters() -> Vec<Adapter> {
     adapters
 }
 
-static STARTED: Mutex<Vec<(Adapter, Device)>> = Mutex::new(Vec::new());
+/// A device that runs, with what its self-test found, so that both are done once.
+struct Started {
+    adapter: Adapter,
+    device: Device,
+    probed: Result<Probed, String>,
+}
+
+static STARTED: Mutex<Vec<Started>> = Mutex::new(Vec::new());
 
 pub(super) fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceError> {
     let mut started = STARTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let device = if let Some((_, device)) = started.iter().find(|(other, _)| other == adapter) {
-        device.clone()
+    let known = started.iter().find(|known| known.adapter == *adapter);
+    let (device, probed) = if let Some(Started { device, probed, .. }) = known {
+        (device.clone(), probed.clone())
     } else {
         let device = start_new(adapter)?;
-        started.push((adapter.clone(), device.clone()));
-        device
+        let probed = examine(&device);
+        started.push(Started { adapter: adapter.clone(), device: device.clone(), probed: probed.clone() });
+        (device, probed)
     };
+    let Probed { precision, finding } =
+        probed.map_err(|problem| DeviceError::Wrong { adapter: adapter.to_string(), problem })?;
     Ok(Choice {
         device,
         name: adapter.to_string(),
@@ -59,6 +71,8 @@ pub(super) fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceErr
         granularity: GRANULARITY,
         is_gpu: true,
         rounding: None,
+        precision,
+        self_test: finding,
     })
 }
 

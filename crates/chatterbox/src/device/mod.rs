@@ -6,6 +6,8 @@
 
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(any(feature = "gpu", test))]
+mod probe;
 
 use std::fmt;
 use std::str::FromStr;
@@ -73,6 +75,8 @@ pub enum DeviceError {
     NotFound { wanted: String, found: String },
     #[error("{adapter} could not be started: {cause}")]
     Start { adapter: String, cause: String },
+    #[error("{adapter} failed its self-test: {problem}; a newer driver may help, or another API")]
+    Wrong { adapter: String, problem: String },
     #[error("the number of threads is fixed once arithmetic has begun")]
     Threads(#[source] std::sync::Arc<rayon::ThreadPoolBuildError>),
     #[error("this build of declaim has no GPU support; it was built without the `gpu` feature")]
@@ -121,6 +125,23 @@ impl fmt::Display for Adapter {
     }
 }
 
+/// In which numbers a device keeps the weights of the token model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+    /// Halves what each token has to read; sums stay f32.
+    F16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
+}
+
 /// A device that is running, and how it came to be chosen.
 #[derive(Clone, Debug)]
 pub struct Choice {
@@ -135,6 +156,10 @@ pub struct Choice {
     pub is_gpu: bool,
     /// How the CPU keeps the token model's weights; `None` is what is best for their number.
     pub rounding: Option<weights::Precision>,
+    /// What the self-test found to be right here.
+    pub precision: Precision,
+    /// How the self-test went, in a sentence without its dot.
+    pub self_test: String,
 }
 
 impl Choice {
@@ -280,6 +305,8 @@ fn cpu(reason: String) -> Choice {
         granularity: 1,
         is_gpu: false,
         rounding: None,
+        precision: Precision::F32,
+        self_test: "none: the CPU is what GPUs are compared with".to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A linear layer: on the CPU either for many rows (a tensor, multiplied by `gemm`) or for decoding, row by row
 //! ([`Compact`]); on other devices burn's.
 
-use burn::tensor::{Device, Tensor, TensorData, module};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData, module};
 
 use super::kernels;
 use super::kernels::compact::Compact;
@@ -73,7 +73,7 @@ impl Linear {
             }
             _ => Weight::Tensor(scope.upload(values, [inputs, outputs])),
         };
-        Ok(Self { weight, bias: Some(scope.tensor("bias", [outputs])?) })
+        Ok(Self { weight, bias: Some(scope.tensor("bias", [outputs])?) }.kept_as(scope))
     }
 
     /// A 1×1 convolution `[out, in, 1]` as the linear layer that it is.
@@ -96,7 +96,17 @@ impl Linear {
             Some(precision) if kernels::is_host(scope.device()) => {
                 Self { weight: Weight::Compact(Compact::of_rows(rows, inputs, precision)), bias: None }
             }
-            _ => Self::from_rows(rows, inputs, None, scope.device()),
+            _ => Self::from_rows(rows, inputs, None, scope.device()).kept_as(scope),
+        }
+    }
+
+    /// The weight as a GPU is to keep it; the CPU's kernels have formats of their own.
+    fn kept_as(self, scope: &Scope) -> Self {
+        match self.weight {
+            Weight::Tensor(weight) if scope.is_half() && !kernels::is_host(scope.device()) => {
+                Self { weight: Weight::Tensor(weight.cast(FloatDType::F16)), ..self }
+            }
+            weight => Self { weight, ..self },
         }
     }
 
@@ -115,7 +125,7 @@ impl Linear {
             Weight::Tensor(weight) => {
                 let [inputs, outputs] = weight.dims();
                 let Some(weight) = kernels::on_host(weight) else {
-                    return module::linear(x, weight.clone(), self.bias.clone());
+                    return self.forward_on_device(x, weight.clone());
                 };
                 shape[D - 1] = outputs;
                 let x = kernels::host_values(x);
@@ -123,6 +133,16 @@ impl Linear {
             }
         };
         kernels::host_tensor(y, shape, &device)
+    }
+}
+
+impl Linear {
+    fn forward_on_device<const D: usize>(&self, x: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
+        if weight.dtype() == DType::F16 {
+            let y = module::linear(x.cast(FloatDType::F16), weight, None).cast(FloatDType::F32);
+            return self.bias.iter().fold(y, |y, bias| y + bias.clone().unsqueeze());
+        }
+        module::linear(x, weight, self.bias.clone())
     }
 }
 

@@ -10,6 +10,7 @@ mod encoder;
 use std::ops::Range;
 
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::nn::{Linear, read};
 use crate::weights::{Scope, WeightError};
@@ -38,7 +39,7 @@ const EDGE: usize = (WINDOW - STRIDE) / FRAMES_PER_TOKEN / 2;
 pub const UNUSED: [&str; 2] = ["tokenizer._mel_filters", "tokenizer.window"];
 
 /// One size for every published checkpoint; tests have smaller ones.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct S3TokenizerConfig {
     pub width: usize,
     pub heads: usize,

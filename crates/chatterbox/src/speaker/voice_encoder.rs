@@ -4,6 +4,7 @@
 //! its time on launching them.
 
 use burn::tensor::{Device, Tensor, TensorData, activation};
+use serde::{Deserialize, Serialize};
 
 use super::lstm::Lstm;
 use crate::nn::{Linear, read};
@@ -25,7 +26,7 @@ const LAYERS: usize = 3;
 pub const UNUSED: [&str; 2] = ["similarity_weight", "similarity_bias"];
 
 /// One size for every published checkpoint; tests have smaller ones.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct VoiceEncoderConfig {
     /// Width of the LSTM.
     pub width: usize,

@@ -1,24 +1,32 @@
 //! The sizes and constants of a checkpoint: what differs between the models while the code stays one.
 //!
 //! `pico` carries its own in `config.json` (read here); the published checkpoints have none, so theirs are written down
-//! beside this file, in `published.rs`.
+//! beside this file, in `published.rs`. A fine-tune says in a file what it has changed of them (`changes.rs`).
 
+mod changes;
 mod published;
 
-use serde::Deserialize;
+pub use changes::ChangesError;
+
+use serde::{Deserialize, Serialize};
+
+use crate::reference_clip::ClipEncoderConfig;
 
 /// Everything about a checkpoint that is not a weight.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct ModelConfig {
     pub t3: T3Config,
     pub s3gen: S3GenConfig,
     #[serde(rename = "mel2wav")]
     pub hift: HiftConfig,
+    /// The networks that embed a reference clip.
+    #[serde(default = "ClipEncoderConfig::published")]
+    pub clip: ClipEncoderConfig,
     pub sampling: SamplingConfig,
 }
 
 /// The token model: a transformer over `[speaker | prompt tokens | text | speech …]`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct T3Config {
     pub backbone: Backbone,
     #[serde(rename = "n_layer")]
@@ -56,7 +64,7 @@ impl T3Config {
 }
 
 /// The kind of transformer inside T3, and what comes with it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backbone {
     /// Turbo, Nano, `pico`: nothing but the sequence itself.
@@ -65,7 +73,7 @@ pub enum Backbone {
     Llama(LlamaConfig),
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct LlamaConfig {
     /// Width of the gated feed-forward layers.
     pub feed_forward: usize,
@@ -84,7 +92,7 @@ pub struct LlamaConfig {
 }
 
 /// Speech tokens to mel.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct S3GenConfig {
     /// Rows of the token embedding; ids from here on are control tokens and are dropped.
     #[serde(rename = "vocab_size")]
@@ -110,7 +118,7 @@ pub struct S3GenConfig {
 }
 
 /// How the flow is integrated; a U-net is trained for one of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Solver {
     /// Few equal steps along mean velocities.
@@ -121,7 +129,7 @@ pub enum Solver {
 }
 
 /// The conformer that turns tokens into two frames each.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct EncoderConfig {
     #[serde(rename = "output_size")]
     pub width: usize,
@@ -140,7 +148,7 @@ pub struct EncoderConfig {
 }
 
 /// The U-net that estimates the flow's velocity.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct EstimatorConfig {
     /// One entry: the one level of the U-net.
     pub channels: Vec<usize>,
@@ -162,7 +170,7 @@ impl EstimatorConfig {
 }
 
 /// Mel to samples: a neural source-filter vocoder with an inverse STFT at its end.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct HiftConfig {
     pub base_channels: usize,
     /// Overtones above the fundamental.
@@ -192,21 +200,21 @@ pub struct HiftConfig {
     pub f0_predictor: F0Config,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct IstftConfig {
     pub n_fft: usize,
     #[serde(rename = "hop_len")]
     pub hop: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct F0Config {
     #[serde(rename = "cond_channels")]
     pub channels: usize,
 }
 
 /// How T3's logits become tokens. These are a checkpoint's defaults; a request may change them.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct SamplingConfig {
     #[serde(default)]
     pub order: Order,
@@ -239,7 +247,7 @@ pub struct SamplingConfig {
 }
 
 /// The reference's two decode loops: the order of what is done to logits, and when a decode ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// Temperature, top-k, top-p, repetition penalty. The first token is not compared with the stop token, and the start
@@ -251,7 +259,7 @@ pub enum Order {
 }
 
 /// Whether T3's attention is watched for endings that go wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Analyser {
     #[default]
     #[serde(rename = "off")]

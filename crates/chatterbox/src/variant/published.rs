@@ -5,6 +5,7 @@ use super::{
     Analyser, Backbone, EncoderConfig, EstimatorConfig, F0Config, HiftConfig, IstftConfig, LlamaConfig,
     ModelConfig, Order, S3GenConfig, SAMPLE_RATE, SamplingConfig, Solver, T3Config,
 };
+use crate::reference_clip::ClipEncoderConfig;
 
 impl ModelConfig {
     /// Chatterbox Nano: GPT-2 small (110 M) with Turbo's S3Gen.
@@ -46,6 +47,7 @@ impl ModelConfig {
             },
             s3gen: S3GenConfig { trailing_silence_tokens: 3, ..S3GenConfig::published(Solver::Meanflow, 2) },
             hift: HiftConfig::published(),
+            clip: ClipEncoderConfig::published(),
             sampling: SamplingConfig {
                 order: Order::Turbo,
                 temperature: 0.8,
@@ -92,6 +94,7 @@ impl ModelConfig {
             },
             s3gen: S3GenConfig::published(Solver::Cfm { guidance: 0.7 }, 10),
             hift: HiftConfig::published(),
+            clip: ClipEncoderConfig::published(),
             sampling: SamplingConfig {
                 order: Order::Original,
                 temperature: 0.8,

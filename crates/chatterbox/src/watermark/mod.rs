@@ -15,8 +15,6 @@ use network::{BINS, Levels, MARKED, Network};
 const RATE: u32 = 32_000;
 const POINTS: usize = 2048;
 const HOP: usize = 320;
-/// Width of the hidden layers of the published checkpoint.
-pub const WIDTH: usize = 256;
 /// Decibels: the least level, and the span that counts as 1.
 const FLOOR: f32 = 180.0;
 const SPAN: f32 = 195.0;
@@ -33,9 +31,9 @@ pub struct Watermark {
 }
 
 impl Watermark {
-    /// Reads the `model` of a Perth checkpoint; `width` is [`WIDTH`] for the published one.
-    pub fn load(scope: &Scope, width: usize) -> Result<Self, WeightError> {
-        Ok(Self { network: Network::load(scope, width)?, transform: Stft::centred(POINTS, HOP) })
+    /// Reads the `model` of a Perth checkpoint.
+    pub fn load(scope: &Scope) -> Result<Self, WeightError> {
+        Ok(Self { network: Network::load(scope)?, transform: Stft::centred(POINTS, HOP) })
     }
 
     /// Mono speech with the mark in it. The transform knows only whole steps of 10 ms, and what is left over at the end falls

@@ -14,6 +14,8 @@ pub const MARKED: usize = 128;
 const QUIET: f32 = 0.05;
 const LEAKY_SLOPE: f64 = 0.01;
 const KERNEL: usize = 7;
+/// Width of the hidden layers of the published checkpoint.
+const WIDTH: usize = 256;
 /// How a decoder stretches what it hears, and the name of its layers.
 const TOWERS: [(&str, f64); 3] = [("slow_layers", 1.25), ("normal_layers", 1.0), ("fast_layers", 0.75)];
 
@@ -47,8 +49,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// `width` is that of the hidden layers.
-    pub fn load(scope: &Scope, width: usize) -> Result<Self, WeightError> {
+    /// The hidden layers are as wide as the checkpoint has them.
+    pub fn load(scope: &Scope) -> Result<Self, WeightError> {
+        let first = scope.shape("encoder.layers.0.conv.weight").and_then(<[usize]>::first);
+        let width = first.copied().unwrap_or(WIDTH);
         let decoder = scope.at("decoder");
         Ok(Self {
             encoder: Stack::load(&scope.at("encoder.layers"), width, MARKED)?,

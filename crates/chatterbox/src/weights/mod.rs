@@ -60,6 +60,8 @@ pub struct Weights {
     tensors: Tensors,
     source: Source,
     device: Device,
+    /// Whether the matrices of linear layers are to be kept as f16.
+    half: bool,
     asked: Mutex<BTreeSet<String>>,
 }
 
@@ -132,7 +134,14 @@ impl Weights {
     }
 
     fn new(name: String, tensors: Tensors, source: Source, device: &Device) -> Self {
-        Self { name, tensors, source, device: device.clone(), asked: Mutex::default() }
+        Self { name, tensors, source, device: device.clone(), half: false, asked: Mutex::default() }
+    }
+
+    /// The same, for a device on which linear layers may keep their matrices as f16.
+    #[must_use]
+    pub fn in_half(mut self, half: bool) -> Self {
+        self.half = half;
+        self
     }
 
     /// The top of the name tree.
@@ -260,9 +269,20 @@ impl Scope<'_> {
         self.decoding
     }
 
+    /// Whether linear layers keep their matrices as f16 here.
+    pub fn is_half(&self) -> bool {
+        self.weights.half
+    }
+
     /// Whether the checkpoint has this tensor; always false for weights made by [`formula`].
     pub fn has(&self, name: &str) -> bool {
         self.weights.tensors.contains_key(&format!("{}{name}", self.prefix))
+    }
+
+    /// The shape of a tensor, for a network of whatever size a checkpoint has; `None` where the checkpoint lacks it or was
+    /// made by [`formula`].
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.weights.tensors.get(&format!("{}{name}", self.prefix)).map(|stored| stored.shape.as_slice())
     }
 
     /// Counts a tensor as known without reading it: for what a checkpoint stores beside each layer and inference never

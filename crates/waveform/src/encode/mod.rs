@@ -103,6 +103,15 @@ pub enum EncodeError {
     },
 }
 
+impl From<EncodeError> for std::io::Error {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Io(error) => error,
+            other => Self::other(other),
+        }
+    }
+}
+
 /// One format. Samples are mono, nominally in −1..1.
 trait Codec: Send + std::fmt::Debug {
     /// Appends the bytes that are ready to `out`.

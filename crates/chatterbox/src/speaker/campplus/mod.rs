@@ -8,6 +8,7 @@ mod head;
 mod tdnn;
 
 use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use crate::nn::{BatchNorm, Linear, read};
 use crate::weights::{Scope, WeightError};
@@ -18,7 +19,7 @@ use tdnn::Tdnn;
 pub const BANDS: usize = 80;
 
 /// One size for every published checkpoint; tests have smaller ones.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct CampPlusConfig {
     /// Channels after the first layer over time.
     pub initial: usize,

@@ -17,6 +17,8 @@ mod load;
 #[path = "api/models.rs"]
 mod models;
 mod server;
+#[path = "api/socket.rs"]
+mod socket;
 #[path = "api/voices.rs"]
 mod voices;
 

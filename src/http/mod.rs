@@ -14,6 +14,7 @@ mod guard;
 mod jobs;
 mod loading;
 mod models;
+mod socket;
 mod speak;
 mod system;
 mod tts;
@@ -125,6 +126,7 @@ pub fn router(context: Context) -> Router {
         .route("/tts/{id}/status", get(tts::status))
         .route("/tts/{id}/result", get(tts::result))
         .route("/tts/{id}/events", get(events::events))
+        .route("/tts/ws", get(socket::socket))
         .route("/api/model-info", get(system::model_info))
         .route("/api/models/{name}/load", post(loading::load))
         .route("/api/models/{name}/unload", post(loading::unload))

@@ -39,6 +39,8 @@ mod stream;
 mod stream_socket;
 #[path = "api/upstream.rs"]
 mod upstream;
+#[path = "api/socket.rs"]
+mod socket;
 #[path = "api/voices.rs"]
 mod voices;
 #[path = "api/wyoming.rs"]

@@ -22,6 +22,7 @@ mod mcp;
 mod models;
 mod openai;
 mod openapi;
+mod socket;
 mod speak;
 mod stream;
 mod stream_socket;
@@ -154,6 +155,7 @@ pub fn router(context: Context) -> Router {
         .route("/tts/{id}/result", get(tts::result))
         .route("/tts/{id}/events", get(events::events))
         .route("/tts/{id}/captions", get(captions::captions))
+        .route("/tts/ws", get(socket::socket))
         .route("/api/model-info", get(system::model_info))
         .route("/api/models/{name}/load", post(loading::load))
         .route("/api/models/{name}/unload", post(loading::unload))

@@ -33,14 +33,14 @@ mod pages;
 #[path = "api/recorded.rs"]
 mod recorded;
 mod server;
+#[path = "api/socket.rs"]
+mod socket;
 #[path = "api/stream.rs"]
 mod stream;
 #[path = "api/stream_socket.rs"]
 mod stream_socket;
 #[path = "api/upstream.rs"]
 mod upstream;
-#[path = "api/socket.rs"]
-mod socket;
 #[path = "api/voices.rs"]
 mod voices;
 #[path = "api/wyoming.rs"]

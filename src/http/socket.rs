@@ -143,18 +143,15 @@ impl Line {
             return Err(ApiError::TooManyFollowers { limit: MAX_SUBSCRIPTIONS });
         }
         let after = wish.whole("after")?;
-        let (following, after, name) = match wish.text("job_id")? {
-            Some(id) => {
-                let id = job(&self.context, &self.caller, &id).await?;
-                (Following::Job(id), after.unwrap_or_default(), json!(id.to_string()))
-            }
-            None => {
-                let after = match after {
-                    Some(after) => after,
-                    None => self.context.jobs.last_event().await?,
-                };
-                (Following::Owner(self.caller.0.owner.clone()), after, Value::Null)
-            }
+        let (following, after, name) = if let Some(id) = wish.text("job_id")? {
+            let id = job(&self.context, &self.caller, &id).await?;
+            (Following::Job(id), after.unwrap_or_default(), json!(id.to_string()))
+        } else {
+            let after = match after {
+                Some(after) => after,
+                None => self.context.jobs.last_event().await?,
+            };
+            (Following::Owner(self.caller.0.owner.clone()), after, Value::Null)
         };
         let follower = self.context.jobs.follow(following, after.max(0));
         let events = stream::unfold(follower, |mut follower| async move {

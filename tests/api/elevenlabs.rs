@@ -67,7 +67,7 @@ fn mistakes_are_told_in_elevenlabs_shape_with_its_names_of_fields() {
         told.2
     );
     let told = speech("default?output_format=wav_96000", json!({ "text": "a" }));
-    assert!(told.2.starts_with("output_format must be a codec and a sample rate"), "{}", told.2);
+    assert!(told.2.starts_with("output_format must be a whole number from 8000 to 48000"), "{}", told.2);
     let told = speech("default", json!({ "text": "a", "model_id": "nope" }));
     assert_eq!((told.0, told.1.as_str()), (404, "model_not_found"));
     assert_eq!(refused(&server.get("/v1/voices/nobody")).0, 404);

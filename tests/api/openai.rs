@@ -164,7 +164,7 @@ fn too_much_at_once_is_a_rate_limit_that_says_when_to_come_back() {
         let waiting = scope.spawn(|| speech(&server, &long));
         let started = Instant::now();
         let id = loop {
-            if let Some(job) = server.get("/api/jobs").json().get(0) {
+            if let Some(job) = server.jobs().get(0) {
                 break job["job_id"].as_str().unwrap().to_owned();
             }
             assert!(started.elapsed() < PATIENCE, "the first was never accepted");

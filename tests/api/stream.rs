@@ -68,7 +68,9 @@ impl Heard {
 
 fn samples(wav: &[u8]) -> &[u8] {
     assert_eq!((&wav[..4], &wav[8..16], &wav[36..40]), (&b"RIFF"[..], &b"WAVEfmt "[..], &b"data"[..]));
-    &wav[44..]
+    // Tags follow in files; streams do not know their length.
+    let length = u32::from_le_bytes(wav[40..44].try_into().unwrap()) as usize;
+    &wav[44..wav.len().min(44 + length)]
 }
 
 /// The samples of a finished job's file.

@@ -114,7 +114,7 @@ fn a_text_that_comes_in_pieces_is_spoken_sentence_by_sentence() {
     client.send("synthesize-stop", &json!({}));
     assert!(client.sound() > 1.0);
     assert_eq!(client.next().unwrap().0, "synthesize-stopped");
-    let jobs = server.get("/api/jobs").json();
+    let jobs = server.jobs();
     let texts: Vec<&str> =
         jobs.as_array().unwrap().iter().rev().map(|job| job["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["The first sentence.", "The second one.", "And the last"]);
@@ -160,7 +160,7 @@ fn a_client_that_leaves_takes_its_job_with_it() {
     client.send("synthesize", &json!({ "text": crate::LONG }));
     let started = Instant::now();
     let id = loop {
-        if let Some(job) = server.get("/api/jobs").json().get(0).filter(|job| job["status"] == "running") {
+        if let Some(job) = server.jobs().get(0).filter(|job| job["status"] == "running") {
             break job["job_id"].as_str().unwrap().to_owned();
         }
         assert!(started.elapsed() < PATIENCE);

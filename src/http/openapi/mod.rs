@@ -5,6 +5,7 @@
 //! shape of an error is that of the dialect. A test compares it with the router, so no route is missing.
 
 mod operations;
+mod queue;
 mod schemas;
 
 use std::sync::LazyLock;
@@ -48,11 +49,12 @@ impl Operation {
         let named = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
         let parameters = named
             .map(|name| {
-                let schema = if name == "id" && path.starts_with("/tts/") {
-                    json!({ "type": "string", "format": "uuid" })
-                } else {
-                    json!({ "type": "string", "minLength": 1 })
-                };
+                let schema =
+                    if name == "id" && ["/tts/", "/api/jobs/"].iter().any(|root| path.starts_with(root)) {
+                        json!({ "type": "string", "format": "uuid" })
+                    } else {
+                        json!({ "type": "string", "minLength": 1 })
+                    };
                 json!({ "name": name, "in": "path", "required": true, "schema": schema })
             })
             .collect();
@@ -182,8 +184,9 @@ mod tests {
 
     use super::*;
 
-    /// What is for browsers and describes itself.
-    const PAGES: [&str; 4] = ["/", "/assets/{version}/{*path}", "/docs", "/openapi.json"];
+    /// What is for browsers and describes itself, and WebSockets, which OpenAPI has no words for; docs/API.md has.
+    const PAGES: [&str; 6] =
+        ["/", "/assets/{version}/{*path}", "/docs", "/openapi.json", "/tts/ws", "/tts/stream/ws"];
 
     /// `(method, path)` of every route in the router's source.
     fn routes() -> BTreeSet<(String, String)> {

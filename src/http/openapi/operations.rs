@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::queue::{batches, jobs};
 use super::{Operation, reference};
 use crate::speech::AudioFormat;
 
-pub(super) const TAGS: [(&str, &str); 9] = [
+pub(super) const TAGS: [(&str, &str); 10] = [
     ("Speech", "Text in, sound in the answer"),
     ("Jobs", "Text in, sound later; a job survives the server"),
+    ("Batches", "Many texts as one"),
     ("Voices", "Which voices there are, and adding your own"),
     ("Models", "Which models there are, bringing them here, and their place in memory"),
     ("Server", "What it is and how it is doing"),
@@ -18,13 +20,24 @@ pub(super) const TAGS: [(&str, &str); 9] = [
 ];
 
 pub(super) fn operations() -> Vec<Operation> {
-    [speech(), jobs(), voices(), models(), server(), openai(), elevenlabs(), upstream(), assistants()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        speech(),
+        jobs(),
+        batches(),
+        voices(),
+        models(),
+        server(),
+        openai(),
+        elevenlabs(),
+        upstream(),
+        assistants(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 
@@ -38,7 +51,7 @@ fn output_formats() -> Value {
     json!({ "enum": names.collect::<Vec<_>>() })
 }
 
-fn list_of(schema: &str) -> Value {
+pub(super) fn list_of(schema: &str) -> Value {
     json!({ "type": "array", "items": reference(schema) })
 }
 
@@ -50,6 +63,14 @@ fn texts(keys: &[&str]) -> Value {
 }
 
 fn speech() -> Vec<Operation> {
+    let recording = json!({
+        "type": "object",
+        "properties": {
+            "file": { "type": "string", "format": "binary" }, "voice": text(), "model": text(),
+            "output_format": text(), "seed": { "type": "integer" }
+        },
+        "required": ["file"]
+    });
     vec![
         Operation::new("post", "/tts", "Speech", "Speak a text; the answer is the audio")
             .json_body("Speech")
@@ -62,48 +83,9 @@ fn speech() -> Vec<Operation> {
         )
         .json_body("Preview")
         .json("The text in words, and its chunks", "Previewed"),
-    ]
-}
-
-fn jobs() -> Vec<Operation> {
-    vec![
-        Operation::new("post", "/tts/enqueue", "Jobs", "Accept a text; 202 means that it is on the disk")
-            .json_body("QueuedSpeech")
-            .gives(202, "Where to ask how it is doing", Some(("application/json", reference("Accepted")))),
-        Operation::new("get", "/tts/{id}/status", "Jobs", "How a job is doing").json("The job", "Job"),
-        Operation::new("get", "/tts/{id}/result", "Jobs", "The audio of a completed job, also in parts")
-            .sound("The audio")
-            .gives(
-                206,
-                "The part that was asked for",
-                Some(("audio/*", json!({ "type": "string", "format": "binary" }))),
-            )
-            .gives(304, "It is the one that the client has", None),
-        Operation::new("delete", "/tts/{id}", "Jobs", "Cancel a job that has not ended")
-            .json("It is cancelled", "Message"),
-        Operation::new("get", "/api/jobs", "Jobs", "The newest jobs, newest first")
-            .query(
-                "limit",
-                &json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 }),
-                "How many",
-            )
-            .object("The jobs, each with its text", list_of("Job")),
-        Operation::new(
-            "post",
-            "/api/jobs/{id}/retry",
-            "Jobs",
-            "Try a failed job again; chunks that were finished are kept",
-        )
-        .takes("application/json", json!({ "type": "object" }))
-        .json("The job, queued", "Job"),
-        Operation::new("get", "/outputs/{file}", "Jobs", "The audio of a completed job by its file's name")
-            .sound("The audio")
-            .gives(
-                206,
-                "The part that was asked for",
-                Some(("audio/*", json!({ "type": "string", "format": "binary" }))),
-            )
-            .gives(304, "It is the one that the client has", None),
+        Operation::new("post", "/api/convert", "Speech", "Say a recording again in another voice")
+            .takes("multipart/form-data", recording)
+            .sound("The audio"),
     ]
 }
 

@@ -75,13 +75,30 @@ fn own_speech() -> Value {
         "reference_audio_filename": optional("string"),
         "output_format": formats(),
         "speed_factor": number(&ranges::SPEEDS),
+        // Those that every format has; docs/API.md has the others of each.
+        "sample_rate": { "enum": [8_000, 12_000, 16_000, 24_000, 48_000, null] },
+        "bitrate_kbps": { "enum": [32, 40, 48, null] },
+        "trim_silence": optional("boolean"),
+        "max_silence_ms": whole((*ranges::MAX_SILENCES.start()).into(), (*ranges::MAX_SILENCES.end()).into()),
+        "sentence_pause_ms": whole((*ranges::PAUSES.start()).into(), (*ranges::PAUSES.end()).into()),
+        "paragraph_pause_ms": whole((*ranges::PAUSES.start()).into(), (*ranges::PAUSES.end()).into()),
+        "loudness_lufs": number(&ranges::LOUDNESSES),
+        "retakes": whole(0, ranges::MAX_RETAKES.into()),
     })
+}
+
+/// The same, and whether it is heard while it is made.
+fn heard_speech() -> Value {
+    let mut schema = speech(&["text"], own_speech());
+    schema["properties"]["stream"] = optional("boolean");
+    schema
 }
 
 /// The same, and how urgent it is.
 fn queued_speech() -> Value {
     let mut schema = speech(&["text"], own_speech());
     schema["properties"]["priority"] = json!({ "enum": ["high", "normal", "low", null] });
+    schema["properties"]["callback_url"] = optional("string");
     schema
 }
 
@@ -93,7 +110,7 @@ pub(super) fn schemas() -> Value {
     let percent = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
     let states = json!({ "enum": ["queued", "running", "completed", "failed", "cancelled"] });
     json!({
-        "Speech": speech(&["text"], own_speech()),
+        "Speech": heard_speech(),
         "QueuedSpeech": queued_speech(),
         "OpenAiSpeech": speech(&["input"], json!({
             "input": spoken(),
@@ -127,7 +144,8 @@ pub(super) fn schemas() -> Value {
             "chunks": { "type": "array", "items": object(&["text", "characters", "pause"], json!({
                 "text": text(),
                 "characters": count(),
-                "pause": { "enum": ["clause", "sentence", "paragraph", "end"] },
+                "pause": { "enum": ["clause", "sentence", "paragraph", "pause", "end"] },
+                "pause_ms": count(),
             })) },
         })),
         "Accepted": object(&["job_id", "status", "message", "status_url", "result_url"], json!({

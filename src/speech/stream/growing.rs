@@ -27,7 +27,11 @@ impl Growing {
     /// end may be the point of a number or of an abbreviation.
     pub fn take_whole(&mut self) -> Option<String> {
         let paragraph = self.text.rfind("\n\n").map_or(0, |at| at + 2);
-        let last = sentences(&self.text[paragraph..]).last().map_or(0, |range| range.start);
+        let unread = &self.text[paragraph..];
+        let mut sentences = sentences(unread).into_iter();
+        // Blanks at the end are no sentence.
+        let last = sentences.rfind(|range| !unread[range.clone()].trim().is_empty());
+        let last = last.map_or(0, |range| range.start);
         let rest = self.text.split_off(paragraph + last);
         self.take_from(rest)
     }

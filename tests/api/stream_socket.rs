@@ -66,7 +66,9 @@ fn a_sentence_is_spoken_while_the_next_is_still_written() {
     let first = client.spoken();
     assert_eq!(first.about["text"], "It is spoken when it is whole.");
     let result = server.get(&format!("/tts/{}/result", first.about["job_id"].as_str().unwrap()));
-    assert!(result.status != 200 || result.body[44..] == first.audio[44..], "the file has the same samples");
+    // Tags follow in the file.
+    let is_the_file = result.status != 200 || result.body[44..].starts_with(&first.audio[44..]);
+    assert!(is_the_file, "the file has the same samples");
     client.say(&json!({ "type": "flush" }));
     assert_eq!(client.spoken().about["text"], "Not before");
     client.text("And this is the end.");
@@ -84,17 +86,20 @@ fn what_is_wrong_is_told_with_its_status_and_ends_the_line() {
         (vec![json!({ "type": "sing" })], 422, "begin"),
         (vec![json!({ "type": "text", "text": "A" }), json!({ "type": "begin" })], 422, "once"),
         (
-            vec![json!({ "type": "begin", "temperature": 99 }), json!({ "type": "text", "text": "A. B" })],
+            vec![
+                json!({ "type": "begin", "temperature": 99 }),
+                json!({ "type": "text", "text": "It is. But" }),
+            ],
             422,
             "temperature",
         ),
         (
             vec![
-                json!({ "type": "begin", "output_format": "flac" }),
-                json!({ "type": "text", "text": "A. B" }),
+                json!({ "type": "begin", "output_format": "m4a" }),
+                json!({ "type": "text", "text": "It is. But" }),
             ],
             422,
-            "flac",
+            "m4a",
         ),
         (vec![json!({ "type": "text", "text": "x".repeat(500_001) })], 422, "characters"),
     ] {

@@ -110,8 +110,10 @@ fn computed(case: &Case, device: &Device) -> Result<Vec<f32>, String> {
 /// A result on the host. Drivers are foreign code, and some of their refusals come as panics.
 fn values(run: impl FnOnce() -> Tensor<1>) -> Result<Vec<f32>, String> {
     let told = |panic: Box<dyn Any + Send>| {
-        let words = panic.downcast::<String>().map(|words| *words);
-        words.unwrap_or_else(|_no_words| "the driver gave up".to_owned())
+        // Words that were known when the program was compiled come as they are.
+        let fixed = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+        let words = fixed.or_else(|| panic.downcast::<String>().ok().map(|words| *words));
+        words.unwrap_or_else(|| "the driver gave up".to_owned())
     };
     catch_unwind(AssertUnwindSafe(|| crate::nn::read(run()))).map_err(told)?
 }

@@ -45,9 +45,10 @@ pub(super) fn text() -> Value {
 fn output_formats() -> Value {
     const RATES: [u32; 6] = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000];
 
-    let name = |format: &AudioFormat| json!(format).as_str().unwrap_or_default().to_owned();
-    let names =
-        AudioFormat::ALL.iter().flat_map(|format| RATES.map(|rate| format!("{}_{rate}", name(format))));
+    let names = AudioFormat::ALL.into_iter().flat_map(|format| {
+        let rates = RATES.into_iter().filter(move |&rate| format.has_sample_rate(rate));
+        rates.map(move |rate| format!("{format}_{rate}"))
+    });
     json!({ "enum": names.collect::<Vec<_>>() })
 }
 

@@ -36,7 +36,7 @@ fn one_of(names: &[&str]) -> Value {
 
 pub(super) fn jobs() -> Vec<Operation> {
     let limit = json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 50 });
-    let states = json!({ "type": "string", "pattern": "^(queued|running|completed|failed|cancelled)(,(queued|running|completed|failed|cancelled))*$" });
+    let states = json!({ "type": "string", "pattern": "^((queued|running|completed|failed|cancelled)(,(queued|running|completed|failed|cancelled))*)?$" });
     let object = || json!({ "type": "object" });
     vec![
         Operation::new("post", "/tts/enqueue", "Jobs", "Accept a text; 202 means that it is on the disk")

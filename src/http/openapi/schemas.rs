@@ -98,7 +98,8 @@ fn heard_speech() -> Value {
 fn queued_speech() -> Value {
     let mut schema = speech(&["text"], own_speech());
     schema["properties"]["priority"] = json!({ "enum": ["high", "normal", "low", null] });
-    schema["properties"]["callback_url"] = optional("string");
+    schema["properties"]["callback_url"] =
+        json!({ "type": ["string", "null"], "format": "uri", "pattern": "^https?://" });
     schema
 }
 

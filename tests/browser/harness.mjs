@@ -23,7 +23,6 @@ const registered = [];
  * @param {string} name a sentence
  * @param {object} [options]
  * @param {boolean} [options.ownServer] needs a server that this run started: it kills it, or needs the test model
- * @param {(url: string) => Promise<string|null>} [options.lacks] what the server lacks for this test; null for nothing
  * @param {RegExp} [options.expectedErrors] console errors that belong to the test, such as a refused request
  * @param {object} [options.context] of the browser: viewport, colour scheme …
  */
@@ -129,12 +128,6 @@ export async function runAll({ server, url, executablePath, only, shots }) {
     if (options.ownServer && !server) {
       tally.skipped += 1;
       console.log(`ok ${line} # SKIP needs a server of its own (DECLAIM_BIN)`);
-      continue;
-    }
-    const lacking = await options.lacks?.(url);
-    if (lacking) {
-      tally.skipped += 1;
-      console.log(`ok ${line} # SKIP the server ${lacking}`);
       continue;
     }
     const failure = await runOne(browser, { name, options, body, server, url, shots });

@@ -206,7 +206,7 @@ test("five thousand jobs scroll smoothly, with only the rows in sight in the pag
     job_id: `j${i}`, status: "completed", progress: 100, created_at: 1.7e9 - i, seed: i, voice: "hum", model: "tone",
     output_available: true, elapsed_sec: 1, duration_sec: 5, output_format: "wav", file_size_bytes: 1, text: `Job number ${i}`,
   }));
-  await page.route("**/api/jobs?*", (route) => route.fulfill({ json: jobs }));
+  await page.route("**/api/jobs?*", (route) => route.fulfill({ json: { jobs, next_cursor: null } }));
   await openView(page, url, "history");
   await page.locator("#history-list li", { hasText: "Job number 0" }).waitFor();
   // What the page itself takes of each frame; how fast this machine paints is not its matter.

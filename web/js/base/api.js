@@ -43,7 +43,7 @@ export function resultUrl(jobId) {
 export function jobsAddress(path, { status = "", search = "", favourite = false, cursor = "", limit = 200 } = {}) {
   const asked = new URLSearchParams({ limit: String(limit) });
   if (status) asked.set("status", status);
-  if (search.trim()) asked.set("text", search.trim());
+  if (search.trim()) asked.set("search", search.trim());
   if (favourite) asked.set("favourite", "true");
   if (cursor) asked.set("cursor", cursor);
   return `${path}?${asked}`;
@@ -51,8 +51,8 @@ export function jobsAddress(path, { status = "", search = "", favourite = false,
 
 /** @param {typeof fetch} [fetchLike] */
 export function createApi(fetchLike = (...args) => fetch(...args)) {
-  /** The parsed answer and its headers. */
-  async function ask(path, { method = "GET", body, form, headers = {}, signal, timeout = 10_000 } = {}) {
+  /** The parsed answer. */
+  async function json(path, { method = "GET", body, form, headers = {}, signal, timeout = 10_000 } = {}) {
     const limits = [AbortSignal.timeout(timeout), signal].filter(Boolean);
     let response;
     let parsed = null;
@@ -75,10 +75,8 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     }
     if (!response.ok) throw new ApiError(response.status, detailOf(parsed, response.status));
     if (parsed === null) throw new ApiError(response.status, t("server.unreadable"));
-    return { parsed, headers: response.headers };
+    return parsed;
   }
-
-  const json = async (path, options) => (await ask(path, options)).parsed;
 
   const part = encodeURIComponent;
   /** Reading a few gigabytes takes what it takes. */
@@ -95,8 +93,8 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     ready: (signal) => json("/readyz", { signal }),
     /** A page of jobs, newest first, and where the next one begins. @returns {Promise<{jobs: object[], next: string|null}>} */
     async jobs(filter, signal) {
-      const { parsed, headers } = await ask(jobsAddress("/api/jobs", filter), { signal });
-      return { jobs: parsed, next: headers.get("x-next-cursor") };
+      const page = await json(jobsAddress("/api/jobs", filter), { signal });
+      return { jobs: page.jobs, next: page.next_cursor };
     },
     retryJob: (jobId) => json(`/api/jobs/${part(jobId)}/retry`, { method: "POST", body: {} }),
     /** As a new job, with a seed of its own. */

@@ -21,7 +21,7 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
   const status = element("select", { id: "history-status", "aria-label": t("history.state"), onchange: filter },
     ...STATES.map((name) => element("option", { value: name }, t(name ? `status.${name}` : "history.state-all"))));
   const favourite = element("input", { type: "checkbox", id: "history-favourites", onchange: filter });
-  const favourites = element("label", { class: "check", hidden: true }, favourite, element("span", {}, t("voices.only-favourites")));
+  const favourites = element("label", { class: "check" }, favourite, element("span", {}, t("voices.only-favourites")));
   const exporting = element("a", { class: "button small", id: "history-export", download: true, hidden: true }, t("history.export"));
   const found = element("p", { class: "hint", id: "history-count", role: "status" });
   const box = element("div", { class: "card history-box", id: "history-list", tabindex: 0, role: "region", "aria-label": t("view.history") });
@@ -58,10 +58,7 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
     say(empty, shown.length > 0 ? null : t(jobs === null ? "models.asking" : jobs.length === 0 ? "history.empty" : "history.none"));
     box.hidden = shown.length === 0;
     found.textContent = shown.length > 0 ? t("history.count", { count: shown.length }) + (next ? "+" : "") : "";
-    // Only servers that keep favourites export.
-    const keeps = (jobs ?? []).some((job) => typeof job.favourite === "boolean");
-    favourites.hidden = !keeps;
-    exporting.hidden = !keeps || !shown.some((job) => job.status === "completed");
+    exporting.hidden = !shown.some((job) => job.status === "completed");
     exporting.href = jobsAddress("/api/jobs/export", { ...wanted(), status: "completed", limit: 1000 });
     list.show(shown);
   }

@@ -39,8 +39,6 @@ export function jobRow(job, { playing, meta }, actions) {
     return button;
   };
   const done = job.status === "completed";
-  // Servers that can keep, repeat and delete jobs tell so by this field.
-  const keeps = typeof job.favourite === "boolean";
   const open = job.status === "queued" || job.status === "running";
   const lead = done
     ? tool("play", t(playing ? "action.pause" : "action.play"), playing ? "pause" : "play", actions.play)
@@ -49,10 +47,10 @@ export function jobRow(job, { playing, meta }, actions) {
     ...(done ? [element("a", { class: "icon-button", "data-action": "download", href: resultUrl(job.job_id), download: true, "aria-label": `${t("action.download")}: ${short}`, title: t("action.download") }, icon("download"))] : []),
     ...(open ? [tool("cancel", t("action.cancel"), "remove", actions.cancel)] : []),
     ...(job.status === "failed" ? [tool("retry", t("history.retry"), "reset", actions.retry)] : []),
-    ...(keeps && (done || job.status === "cancelled") ? [tool("rerun", t("history.rerun"), "reset", actions.rerun)] : []),
+    ...(done || job.status === "cancelled" ? [tool("rerun", t("history.rerun"), "reset", actions.rerun)] : []),
     tool("edit", t("history.edit"), "edit", actions.edit),
-    ...(keeps && done ? [favouriteTool()] : []),
-    ...(keeps && !open ? [tool("delete", t("history.delete"), "trash", actions.remove)] : []),
+    ...(done ? [favouriteTool()] : []),
+    ...(!open ? [tool("delete", t("history.delete"), "trash", actions.remove)] : []),
   ];
   const state = job.status === "running" ? `${t("status.running")} ${percent(job.progress / 100)}` : t(`status.${job.status}`);
   return element("li", { class: "job-row", "data-id": job.job_id, "data-status": job.status },

@@ -90,6 +90,19 @@ test("a model that is still loading is announced, and the voices come when it is
   assert.equal(await page.isVisible("#banner"), false);
 });
 
+test("a paused queue is a banner with a button that resumes it, and what waited is spoken", async ({ page, url }) => {
+  await fetch(`${url}/api/queue/pause`, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+  await open(page, url);
+  await page.locator("#banner-resume:not([hidden])").waitFor();
+  assert.match(await page.textContent("#banner-text"), /queue is paused/);
+  assert.equal(await page.isVisible("#banner-retry"), false);
+  await generate(page, QUICK);
+  await page.click("#banner-resume");
+  await page.locator("#banner").waitFor({ state: "hidden" });
+  const now = await fetch(`${url}/api/queue`).then((reply) => reply.json());
+  assert.equal(now.state, "running");
+});
+
 test("a model that could not be loaded is a banner with the reason (state faked in the browser)", async ({ page, url }) => {
   await answer(page, "**/api/model-info", 200, { loaded: false, state: "failed", error: "tensor t3.text_emb.weight is missing" });
   await page.goto(url);

@@ -3,6 +3,7 @@ export default {
   "shell.skip": "Zum Inhalt springen",
   "shell.views": "Ansichten",
   "shell.try-now": "Jetzt versuchen",
+  "shell.resume": "Fortsetzen",
   "view.speak": "Sprechen",
   "view.history": "Verlauf",
   "view.voices": "Stimmen",
@@ -20,6 +21,8 @@ export default {
   "action.keep": "Behalten",
 
   "server.loading": "Das Modell wird geladen. Schreiben kann man schon.",
+  "server.paused": "Die Warteschlange ist angehalten: Aufträge werden behalten und erst gesprochen, wenn sie fortgesetzt wird.",
+  "server.draining": "Der Server nimmt keine Aufträge an: Er beendet die vorhandenen und wird dann aktualisiert.",
   "server.failed": "Das Modell konnte nicht geladen werden: {reason}",
   "server.unreachable": "Der Server ist nicht erreichbar. Angenommene Aufträge sind dort sicher; diese Seite versucht es weiter.",
   "server.no-answer": "Der Server ist nicht erreichbar.",

@@ -3,6 +3,7 @@ export default {
   "shell.skip": "Skip to the content",
   "shell.views": "Views",
   "shell.try-now": "Try now",
+  "shell.resume": "Resume",
   "view.speak": "Speak",
   "view.history": "History",
   "view.voices": "Voices",
@@ -20,6 +21,8 @@ export default {
   "action.keep": "Keep",
 
   "server.loading": "The model is loading. You can write meanwhile.",
+  "server.paused": "The queue is paused: jobs are kept and not spoken until it is resumed.",
+  "server.draining": "The server takes no jobs: it finishes those that it has, to be upgraded.",
   "server.failed": "The model could not be loaded: {reason}",
   "server.unreachable": "The server cannot be reached. Jobs it accepted are safe; this page keeps trying.",
   "server.no-answer": "The server cannot be reached.",

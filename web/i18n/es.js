@@ -3,6 +3,7 @@ export default {
   "shell.skip": "Ir al contenido",
   "shell.views": "Vistas",
   "shell.try-now": "Reintentar",
+  "shell.resume": "Reanudar",
   "view.speak": "Hablar",
   "view.history": "Historial",
   "view.voices": "Voces",
@@ -20,6 +21,8 @@ export default {
   "action.keep": "Conservar",
 
   "server.loading": "El modelo se está cargando. Ya puede escribir.",
+  "server.paused": "La cola está en pausa: los trabajos se guardan y no se leen hasta que se reanude.",
+  "server.draining": "El servidor no acepta trabajos: termina los que tiene para poder actualizarse.",
   "server.failed": "No se pudo cargar el modelo: {reason}",
   "server.unreachable": "No se puede llegar al servidor. Los trabajos aceptados están a salvo; esta página sigue intentándolo.",
   "server.no-answer": "No se puede llegar al servidor.",

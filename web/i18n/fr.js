@@ -3,6 +3,7 @@ export default {
   "shell.skip": "Aller au contenu",
   "shell.views": "Vues",
   "shell.try-now": "Réessayer",
+  "shell.resume": "Reprendre",
   "view.speak": "Parler",
   "view.history": "Historique",
   "view.voices": "Voix",
@@ -20,6 +21,8 @@ export default {
   "action.keep": "Garder",
 
   "server.loading": "Le modèle se charge. Vous pouvez déjà écrire.",
+  "server.paused": "La file est en pause : les tâches sont gardées et ne seront dites qu’à la reprise.",
+  "server.draining": "Le serveur n’accepte plus de tâches : il termine celles qu’il a, puis il sera mis à jour.",
   "server.failed": "Le modèle n’a pas pu être chargé : {reason}",
   "server.unreachable": "Le serveur est injoignable. Les tâches acceptées sont en sécurité ; cette page continue d’essayer.",
   "server.no-answer": "Le serveur est injoignable.",

@@ -3,6 +3,7 @@ export default {
   "shell.skip": "跳到内容",
   "shell.views": "视图",
   "shell.try-now": "立即重试",
+  "shell.resume": "继续",
   "view.speak": "朗读",
   "view.history": "历史",
   "view.voices": "声音",
@@ -20,6 +21,8 @@ export default {
   "action.keep": "保留",
 
   "server.loading": "模型正在加载。您可以先写文字。",
+  "server.paused": "队列已暂停：任务会保留，继续后才会朗读。",
+  "server.draining": "服务器暂不接受任务：正在完成已有任务，以便升级。",
   "server.failed": "模型无法加载:{reason}",
   "server.unreachable": "无法连接服务器。已接受的任务是安全的;本页会继续尝试。",
   "server.no-answer": "无法连接服务器。",

@@ -28,7 +28,7 @@ translate(document);
 const api = createApi();
 const store = createStore({ server: CONNECTING, voices: [] });
 const theme = startTheme({ button: byId("theme"), storage });
-const statusBar = createStatusBar({ onRetry: retryNow });
+const statusBar = createStatusBar({ onRetry: retryNow, onResume: resumeQueue });
 const favourites = createFavourites(storage, () => {
   views.speak.favouritesChanged();
   views.voices.favouritesChanged();
@@ -80,6 +80,11 @@ async function onServer(view) {
   } catch (error) {
     views.speak.voicesFailed(error.message);
   }
+}
+
+async function resumeQueue() {
+  await api.resumeQueue();
+  retryNow();
 }
 
 function retryNow() {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import "./english.js";
 
 import { ApiError, createApi, detailOf, Unreachable } from "../js/base/api.js";
-import { bannerText, modelFacts, modelTitle, viewOf, watchServer } from "../js/server/server.js";
+import { bannerText, held, modelFacts, modelTitle, viewOf, watchServer } from "../js/server/server.js";
 import { toggled } from "../js/base/theme.js";
 import { languageName } from "../js/base/format.js";
 import { chooseVoice, usableVoices, voiceFacts } from "../js/speak/voice-picker.js";
@@ -53,6 +53,19 @@ test("the model is loading until it is loaded or has failed", () => {
   assert.deepEqual(viewOf({ loaded: false, error: "tensor x is missing" }).kind, "failed");
   assert.match(bannerText(viewOf({ loaded: false, error: "tensor x is missing" })), /tensor x is missing/);
   assert.equal(bannerText(viewOf({ loaded: true })), null);
+});
+
+test("a queue that is held is told, also while the model loads", () => {
+  assert.equal(held(viewOf({ loaded: true, queue: "running" })), null);
+  assert.equal(held(viewOf({ loaded: true })), null);
+  for (const [queue, sentence] of [["paused", /queue is paused/], ["draining", /takes no jobs/]]) {
+    for (const loaded of [true, false]) {
+      const view = viewOf({ loaded, queue });
+      assert.equal(held(view), queue);
+      assert.match(bannerText(view), sentence);
+    }
+  }
+  assert.match(bannerText(viewOf({ loaded: false, error: "no file", queue: "paused" })), /no file/);
 });
 
 test("the model is named with its device, and unknown facts are left out", () => {

@@ -90,6 +90,7 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     cancel: (jobId) => json(`/tts/${part(jobId)}`, { method: "DELETE" }),
     preview: (request, signal) => json("/api/preview", { method: "POST", body: request, signal }),
 
+    resumeQueue: () => json("/api/queue/resume", { method: "POST", body: {} }),
     ready: (signal) => json("/readyz", { signal }),
     /** A page of jobs, newest first, and where the next one begins. @returns {Promise<{jobs: object[], next: string|null}>} */
     async jobs(filter, signal) {

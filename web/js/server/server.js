@@ -7,6 +7,7 @@ import { backoff, repeat } from "../base/loop.js";
 const LOADING_MS = 1000;
 const READY_MS = 30_000;
 const FAILED_MS = 10_000;
+const HELD_MS = 5000;
 
 /**
  * @typedef {{kind: "connecting"|"loading"|"ready"|"failed"|"unreachable", message: string|null, info: object|null}} ServerView
@@ -24,14 +25,21 @@ export function viewOf(info) {
   return { kind: "loading", message: null, info };
 }
 
+/** Whether the queue is held: `paused`, `draining`; null where it is not. */
+export function held(view) {
+  const queue = view.info?.queue;
+  return queue === "paused" || queue === "draining" ? queue : null;
+}
+
 /** The sentence for the banner; null when there is nothing to worry about. */
 export function bannerText(view) {
   switch (view.kind) {
     case "connecting":
-    case "ready":
       return null;
+    case "ready":
+      return held(view) ? t(`server.${held(view)}`) : null;
     case "loading":
-      return t("server.loading");
+      return held(view) ? t(`server.${held(view)}`) : t("server.loading");
     case "failed":
       return t("server.failed", { reason: view.message });
     case "unreachable":
@@ -82,7 +90,7 @@ export function watchServer({ modelInfo, onView, timers = globalThis, random = M
     onView(view);
     switch (view.kind) {
       case "ready":
-        return READY_MS;
+        return held(view) ? HELD_MS : READY_MS;
       case "failed":
         return FAILED_MS;
       case "unreachable":

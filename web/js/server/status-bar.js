@@ -2,12 +2,23 @@
 
 import { t } from "../base/i18n.js";
 import { byId, element, say } from "../base/dom.js";
-import { bannerText, modelFacts, modelTitle } from "./server.js";
+import { bannerText, held, modelFacts, modelTitle } from "./server.js";
 
-export function createStatusBar({ onRetry }) {
+export function createStatusBar({ onRetry, onResume }) {
   const details = byId("model");
   const banner = byId("banner");
   byId("banner-retry").addEventListener("click", onRetry);
+  const resume = byId("banner-resume");
+  resume.addEventListener("click", async () => {
+    resume.disabled = true;
+    try {
+      await onResume();
+    } catch (error) {
+      say(byId("banner-text"), error.message);
+    } finally {
+      resume.disabled = false;
+    }
+  });
   document.addEventListener("click", (event) => {
     if (!details.contains(event.target)) details.open = false;
   });
@@ -26,7 +37,8 @@ export function createStatusBar({ onRetry }) {
       banner.hidden = text === null;
       banner.dataset.kind = view.kind;
       say(byId("banner-text"), text);
-      byId("banner-retry").hidden = view.kind === "loading";
+      resume.hidden = held(view) === null;
+      byId("banner-retry").hidden = view.kind === "loading" || !resume.hidden;
     },
     /** Closes the open panel; false when there was none. */
     close() {

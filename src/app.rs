@@ -78,8 +78,9 @@ impl App {
             .map_err(|source| AppError::DataDir { path: data_dir.clone(), source })?;
         let lock = lock_data_dir(&data_dir)?;
         let jobs = Jobs::open(&data_dir, queue).await?;
-        jobs.recover().await?;
+        // Before anything happens, so that what the recovery does to jobs is counted too.
         let tail = Tail::from_now(&jobs).await?;
+        jobs.recover().await?;
         let webhooks = Webhooks::open(&jobs, &data_dir, &webhooks)?;
         let engine = Engine::start(catalog.clone(), engine).map_err(AppError::Thread)?;
         let stop = CancellationToken::new();

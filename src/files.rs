@@ -3,6 +3,8 @@
 //! A file is written aside, synced, renamed, and its folder synced, so a name always stands for whole, durable bytes. A
 //! process that dies on the way leaves only a `.part` file.
 
+pub mod network;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};

@@ -24,12 +24,16 @@ mod limits;
 mod load;
 #[path = "api/mcp.rs"]
 mod mcp;
+#[path = "api/metrics.rs"]
+mod metrics;
 #[path = "api/models.rs"]
 mod models;
 #[path = "api/openai.rs"]
 mod openai;
 #[path = "api/pages.rs"]
 mod pages;
+#[path = "api/queue.rs"]
+mod queue;
 #[path = "api/recorded.rs"]
 mod recorded;
 mod server;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "cli/operations.rs"]
+mod operations;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -540,7 +543,7 @@ fn help_names_every_command_and_version_the_version() {
     let data = tempfile::tempdir().unwrap();
     let help = out(&run(data.path(), &["--help"]));
     for command in
-        ["serve", "say", "voices", "jobs", "doctor", "bench", "import-upstream", "mcp", "Exit codes"]
+        ["serve", "say", "voices", "jobs", "queue", "backup", "doctor", "bench", "mcp", "Exit codes"]
     {
         assert!(help.contains(command), "{command}: {help}");
     }

@@ -18,7 +18,7 @@ use declaim::jobs::webhooks::WebhookSettings;
 use declaim::jobs::worker::Worker;
 use declaim::jobs::{
     CancelOutcome, EnqueueError, EventKind, Following, Job, JobId, JobStatus, Jobs, Priority, QueueSettings,
-    RetryOutcome,
+    QueueState, RetryOutcome,
 };
 use declaim::speech::SpeechRequest;
 use declaim::speech::catalog::Offer;
@@ -417,6 +417,161 @@ async fn a_device_that_fails_once_is_tried_again_without_redoing_finished_chunks
     assert_eq!((job.status, job.starts), (JobStatus::Completed, 2));
     let texts: Vec<String> = stage.record.takes().into_iter().map(|take| take.text).collect();
     assert_eq!(texts, ["one", "two", "two"].map(sentence));
+    stage.close().await;
+}
+
+/// A model whose device fails so often before it comes to the end of a chunk with this word.
+fn failing(word: &'static str, times: usize, how: fn() -> ModelError) -> OnToken {
+    let failures = AtomicUsize::new(times);
+    Arc::new(move |text, token| {
+        let fails = text.contains(word)
+            && token == 5
+            && failures
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok();
+        if fails { Err(how()) } else { Ok(()) }
+    })
+}
+
+#[tokio::test]
+async fn a_retry_after_the_device_failed_speaks_chunks_one_by_one() {
+    let on_token = failing("three", 1, || ModelError::Device("out of memory".to_owned()));
+    let settings = QueueSettings { max_retries: 1, ..QueueSettings::default() };
+    let stage = Stage::open_on(Arc::new(tempfile::tempdir().unwrap()), settings, on_token).await;
+    let id = stage.add(["one", "two", "three", "four", "five", "six"].map(sentence).join(" ")).await;
+    let job = stage.end_of(id).await;
+    assert_eq!((job.status, job.starts), (JobStatus::Completed, 2));
+    let told =
+        |before: &str| stage.record.foretold().iter().filter(|text| **text == sentence(before)).count();
+    // Told beside "two" and "three"; the second try, which speaks "three" to "six", tells nothing.
+    assert_eq!((told("three"), told("four"), told("six")), (1, 2, 2), "{:?}", stage.record.foretold());
+    // The next job is not made to suffer for it.
+    let next = stage.add(["seven", "eight", "nine"].map(sentence).join(" ")).await;
+    stage.end_of(next).await;
+    assert_eq!(told("nine"), 1);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_the_device_fails_twice_goes_on_where_it_is_told_to_fall_back() {
+    let (gpu, cpu) = (Record::default(), Record::default());
+    let on_gpu = failing("two", usize::MAX, || ModelError::Device("the device was lost".to_owned()));
+    let (strings, on_cpu) = (cpu.clone(), freely());
+    let offer = Puppet::offer("puppet", &gpu, &on_gpu)
+        .with_fallback(move || Ok(Puppet::on_strings(&strings, &on_cpu)));
+    let folder = tempfile::tempdir().unwrap();
+    let settings = QueueSettings { max_retries: 2, ..QueueSettings::default() };
+    let app = open(&folder, settings, vec![offer]).await.unwrap();
+    let id = app.jobs.enqueue(request(["one", "two", "three"].map(sentence).join(" ")), Priority::Normal);
+    let id = id.await.unwrap().id;
+    let job = tokio::time::timeout(BOUND, app.jobs.wait(id)).await.unwrap().unwrap().unwrap();
+    assert_eq!((job.status, job.starts), (JobStatus::Completed, 3));
+    assert_eq!(gpu.finished(), [sentence("one")], "finished chunks are kept across devices");
+    assert_eq!(cpu.finished(), ["two", "three"].map(sentence));
+    // Others stay where they were.
+    let next = app.jobs.enqueue(request(sentence("four")), Priority::Normal).await.unwrap().id;
+    app.jobs.wait(next).await.unwrap();
+    assert_eq!(gpu.finished().last(), Some(&sentence("four")));
+    app.shutdown(BOUND).await;
+}
+
+#[tokio::test]
+async fn without_a_fallback_the_device_is_tried_until_the_tries_are_spent() {
+    let ways: [fn() -> ModelError; 3] = [
+        || ModelError::Device("the device was lost".to_owned()),
+        || ModelError::Device("out of memory".to_owned()),
+        || panic!("the driver crashed"),
+    ];
+    for how in ways {
+        let on_token = failing("one", 2, how);
+        let settings = QueueSettings { max_retries: 2, ..QueueSettings::default() };
+        let stage = Stage::open_on(Arc::new(tempfile::tempdir().unwrap()), settings, on_token).await;
+        let id = stage.add(sentence("one")).await;
+        let job = stage.end_of(id).await;
+        assert_eq!((job.status, job.starts), (JobStatus::Completed, 3));
+        stage.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_paused_queue_gives_way_at_the_next_chunk_edge_and_stays_paused_over_a_restart() {
+    let (on_token, mut meeting) = held_at("two", 0);
+    let stage = Stage::open(on_token).await;
+    let id = stage.add(["one", "two", "three"].map(sentence).join(" ")).await;
+    meeting.wait().await;
+    stage.app.jobs.pause().await.unwrap();
+    meeting.go_on();
+    let started = Instant::now();
+    while stage.job(id).await.status == JobStatus::Running {
+        assert!(started.elapsed() < BOUND);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stage.record.finished(), ["one", "two"].map(sentence));
+    let later = stage.add(sentence("later")).await;
+    let folder = stage.close().await;
+
+    let stage = Stage::open_on(folder, QueueSettings::default(), freely()).await;
+    assert_eq!(stage.app.jobs.queue().await.unwrap().state, QueueState::Paused);
+    // Longer than an idle worker sleeps.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(stage.record.takes(), []);
+    assert_eq!((stage.job(id).await.starts, stage.job(later).await.starts), (0, 0), "giving way is no start");
+    stage.app.jobs.resume().await.unwrap();
+    assert_eq!(stage.end_of(id).await.status, JobStatus::Completed);
+    assert_eq!(stage.end_of(later).await.status, JobStatus::Completed);
+    assert_eq!(stage.record.finished(), ["three", "later"].map(sentence));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn what_somebody_holds_the_line_for_is_finished_at_a_pause() {
+    let (on_token, mut meeting) = held_at("one", 0);
+    let stage = Stage::open(on_token).await;
+    let urgent = request(["one", "two", "three"].map(sentence).join(" "));
+    let urgent = stage.app.jobs.enqueue(urgent, Priority::Interactive).await.unwrap().id;
+    meeting.wait().await;
+    stage.app.jobs.pause().await.unwrap();
+    meeting.go_on();
+    assert_eq!(stage.end_of(urgent).await.status, JobStatus::Completed);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_pause_by_another_process_is_heeded_and_so_is_its_end() {
+    let stage = Stage::open(freely()).await;
+    let other = Jobs::open(stage.folder.path(), QueueSettings::default()).await.unwrap();
+    other.pause().await.unwrap();
+    let id = stage.add(sentence("one")).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(stage.job(id).await.status, JobStatus::Queued);
+    assert_eq!(stage.app.jobs.queue_state(), QueueState::Paused, "the worker has looked");
+    other.resume().await.unwrap();
+    assert_eq!(stage.end_of(id).await.status, JobStatus::Completed);
+    other.close().await;
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_draining_queue_takes_nothing_finishes_what_it_has_and_the_next_start_ends_it() {
+    let (on_token, mut meeting) = held_at("one", 0);
+    let stage = Stage::open(on_token).await;
+    let (one, two) = (stage.add(sentence("one")).await, stage.add(sentence("two")).await);
+    meeting.wait().await;
+    stage.app.jobs.drain().await.unwrap();
+    let refused = stage.app.jobs.enqueue(request("three"), Priority::Interactive).await;
+    assert!(matches!(refused, Err(EnqueueError::Draining)), "{refused:?}");
+    assert_eq!(stage.app.jobs.queue().await.unwrap().unfinished(), 2);
+    meeting.go_on();
+    for id in [one, two] {
+        assert_eq!(stage.end_of(id).await.status, JobStatus::Completed);
+    }
+    let queue = stage.app.jobs.queue().await.unwrap();
+    assert_eq!((queue.state, queue.unfinished(), queue.longest_wait()), (QueueState::Draining, 0, None));
+    let folder = stage.close().await;
+
+    let stage = Stage::open_on(folder, QueueSettings::default(), freely()).await;
+    let id = stage.add(sentence("three")).await;
+    assert_eq!(stage.end_of(id).await.status, JobStatus::Completed);
     stage.close().await;
 }
 

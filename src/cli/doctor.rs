@@ -9,6 +9,9 @@ use super::place::Place;
 use super::serve::{library, model_flags};
 use super::{CliError, say_line};
 use crate::config::Settings;
+use crate::files::network::{Foreign, foreign};
+use crate::jobs::upkeep::{Inspection, inspect};
+use crate::jobs::with_causes;
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
 use crate::speech::chatterbox::devices;
@@ -55,10 +58,14 @@ pub(super) fn run(place: &Place, arguments: &DoctorArgs) -> Result<(), CliError>
         Err(error) => say_line(&format!("! no device for {:?}: {error}", settings.tts_engine.device)),
     }
     say_line("");
+    let (database, files) = check_jobs(&data_dir)?;
     let checks = [
         ("data directory", check_data_dir(&data_dir)),
         ("server", check_lock(&data_dir)),
         ("disk", check_disk(&data_dir)),
+        ("file system", check_file_system(&data_dir, settings.job_queue.allow_network_disk)),
+        ("database", database),
+        ("files", files),
         ("port", check_port(&settings)),
         ("model", check_model(place, &settings, &data_dir)),
     ];
@@ -106,6 +113,66 @@ fn check_disk(folder: &Path) -> Finding {
         Ok(bytes) => Finding::Well(format!("{} GB are free", bytes >> 30)),
         Err(error) => Finding::Note(format!("its free space is unknown: {error}")),
     }
+}
+
+fn check_file_system(folder: &Path, is_allowed: bool) -> Finding {
+    match foreign(folder) {
+        None => Finding::Well("nothing is known against it".to_owned()),
+        Some(Foreign { kind, is_shared: true }) if !is_allowed => Finding::Bad(format!(
+            "{} is on another machine's disk ({kind}), where the job database is not safe; the server will not start",
+            folder.display()
+        )),
+        Some(Foreign { kind, .. }) => Finding::Note(format!(
+            "{} is not on a disk of this machine ({kind}); locks may fail, and what was synced may be lost",
+            folder.display()
+        )),
+    }
+}
+
+/// The database by itself, and against the files.
+fn check_jobs(data_dir: &Path) -> Result<(Finding, Finding), CliError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let inspected = match runtime.block_on(inspect(data_dir)) {
+        Ok(inspected) => inspected,
+        Err(error) => {
+            let said = with_causes(&error);
+            return Ok((Finding::Bad(said), Finding::Note("not compared with the database".to_owned())));
+        }
+    };
+    let Some(Inspection { jobs, damage, schema, lost, lost_chunks, orphans }) = inspected else {
+        return Ok((
+            Finding::Well("there is none yet".to_owned()),
+            Finding::Well("there is nothing to compare them with yet".to_owned()),
+        ));
+    };
+    if !damage.is_empty() {
+        let said = format!("damaged: {}; restore a backup (docs/OPERATIONS.md)", damage.join("; "));
+        return Ok((Finding::Bad(said), Finding::Note("not compared with a damaged database".to_owned())));
+    }
+    if let Some((found, known)) = schema {
+        let said = format!("its schema is {found}, this program has {known}");
+        let not_compared = Finding::Note("not compared with a database of another version".to_owned());
+        let is_newer = usize::try_from(found).is_ok_and(|found| found > known);
+        return Ok(if is_newer {
+            (Finding::Bad(format!("{said}: it was made by a newer declaim")), not_compared)
+        } else {
+            (Finding::Note(format!("{said}: the next start brings it up to date")), not_compared)
+        });
+    }
+    let database = Finding::Well(format!("{jobs} jobs, sound"));
+    let files = match (lost, lost_chunks, orphans) {
+        (0, 0, 0) => Finding::Well("as the database says".to_owned()),
+        (0, 0, orphans) => Finding::Note(format!("{orphans} that no job needs; the clean-up removes them")),
+        (0, chunks, orphans) => Finding::Note(format!(
+            "{chunks} chunks are gone and will be spoken again; {orphans} files that no job needs"
+        )),
+        (lost, chunks, orphans) => Finding::Bad(format!(
+            "the audio of {lost} completed jobs is gone or damaged; {chunks} chunks are gone; {orphans} files that no job \
+             needs"
+        )),
+    };
+    Ok((database, files))
 }
 
 fn check_port(settings: &Settings) -> Finding {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::files::FileError;
+use crate::jobs::upkeep::BackupError;
 use crate::jobs::{DeleteError, JobStatus, OpenError, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
@@ -71,6 +72,21 @@ pub enum CliError {
 
     #[error("there are no jobs in {}, no server has run there", .0.display())]
     NoJobs(PathBuf),
+    #[error("no server is running on {}, so nothing would be spoken", .0.display())]
+    NotRunning(PathBuf),
+    #[error("{left} jobs are left; they are kept, and the next start of the server goes on with them")]
+    NotDrained { left: u64 },
+    #[error("somebody has set the queue to {state} meanwhile; it is no longer drained")]
+    NotDraining { state: String },
+    #[error("the backup failed")]
+    Backup(#[from] BackupError),
+    #[error("the log format {0:?} cannot be written")]
+    LogFormat(String),
+    #[error(
+        "the data directory {} is on a network file system ({kind}), where the job database is not safe: it needs locks and memory that machines do not share",
+        path.display()
+    )]
+    NetworkDisk { path: PathBuf, kind: String },
     #[error("there is no job {0:?}")]
     UnknownJob(String),
     #[error("job {id} has already ended as {status}")]
@@ -149,6 +165,17 @@ impl CliError {
             Self::Extension { .. } => {
                 Some("end the name in .wav, .flac, .mp3, .opus, .aac, .m4a or .pcm, or say --format")
             }
+            Self::NotRunning(_) => {
+                Some("start it, or say which directory with --data DIR or which server with --server URL")
+            }
+            Self::NotDrained { .. } => Some(
+                "stop the server now, or drain again with a longer --within; `declaim queue resume` takes jobs again",
+            ),
+            Self::Backup(BackupError::Exists(_)) => Some("choose another name, or say --force to replace it"),
+            Self::LogFormat(_) => Some("use text or json"),
+            Self::NetworkDisk { .. } => Some(
+                "choose a directory on a disk of this machine with --data DIR; job_queue.allow_network_disk: true takes the risk",
+            ),
             Self::NoJobs(_) | Self::Open(_) => Some("say which directory with --data DIR"),
             Self::Unreachable { .. } => Some("is it running? the address is that of its ready line"),
             Self::DamagedModel { .. } => {
@@ -170,6 +197,8 @@ impl CliError {
             | Self::Conversion(_)
             | Self::Detect(_)
             | Self::Models(_)
+            | Self::NotDraining { .. }
+            | Self::Backup(_)
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
             | Self::JobIs { .. }
@@ -189,6 +218,7 @@ impl CliError {
             Self::Config(_)
             | Self::NoHome(_)
             | Self::LogLevel(_)
+            | Self::LogFormat(_)
             | Self::Draft(_)
             | Self::Voice(_)
             | Self::Usage(_)
@@ -213,6 +243,11 @@ impl CliError {
             | Self::Models(_)
             | Self::DamagedModel { .. }
             | Self::NoJobs(_)
+            | Self::NotRunning(_)
+            | Self::NotDrained { .. }
+            | Self::NotDraining { .. }
+            | Self::Backup(_)
+            | Self::NetworkDisk { .. }
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
             | Self::JobIs { .. }

@@ -8,17 +8,13 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::place::Place;
+use super::source::Source;
 use super::{CliError, say_line};
 use crate::http::Status;
-use crate::jobs::{
-    CancelOutcome, DeleteOutcome, Filter, JobId, JobStatus, Jobs, QueueSettings, RetryOutcome,
-};
+use crate::jobs::{CancelOutcome, DeleteOutcome, Filter, JobId, JobStatus, RetryOutcome};
 
 /// Longest piece of a text in a list, in characters.
 const EXCERPT: usize = 50;
-
-/// For an answer of a server.
-const SERVER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between two looks at a job that is watched.
 const WATCH_PAUSE: Duration = Duration::from_millis(500);
@@ -58,10 +54,7 @@ enum JobsCommand {
 pub(super) fn run(place: &Place, arguments: JobsArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
     let JobsArgs { server, json, command } = arguments;
-    let source = match server {
-        Some(url) => Source::Server(url.trim_end_matches('/').to_owned()),
-        None => Source::open(place)?,
-    };
+    let source = Source::open(place, server)?;
     match command {
         JobsCommand::List { limit } => print_list(&source.list(limit)?, json),
         JobsCommand::Show { id } => print_job(&source.show(&id)?, json),
@@ -82,29 +75,11 @@ pub(super) fn run(place: &Place, arguments: JobsArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Where jobs are looked up.
-enum Source {
-    Server(String),
-    Data { jobs: Jobs, runtime: tokio::runtime::Runtime },
-}
-
 impl Source {
-    fn open(place: &Place) -> Result<Self, CliError> {
-        let data_dir = place.data_dir()?;
-        let settings = place.settings(Vec::new())?;
-        if !data_dir.join("declaim.db").is_file() {
-            return Err(CliError::NoJobs(data_dir));
-        }
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
-        let jobs = runtime.block_on(Jobs::open(&data_dir, QueueSettings::from(&settings)))?;
-        Ok(Self::Data { jobs, runtime })
-    }
-
     fn list(&self, limit: u32) -> Result<Vec<Value>, CliError> {
         match self {
             Self::Server(url) => {
-                let answer = ask(ureq::get(format!("{url}/api/jobs?limit={limit}")).config(), url)?;
+                let answer = self.get(&format!("{url}/api/jobs?limit={limit}"))?;
                 Ok(answer["jobs"].as_array().cloned().unwrap_or_default())
             }
             Self::Data { jobs, runtime } => Ok(runtime
@@ -117,7 +92,7 @@ impl Source {
 
     fn show(&self, id: &str) -> Result<Value, CliError> {
         match self {
-            Self::Server(url) => ask(ureq::get(format!("{url}/tts/{id}/status")).config(), url),
+            Self::Server(url) => self.get(&format!("{url}/tts/{id}/status")),
             Self::Data { jobs, runtime } => {
                 let job = runtime.block_on(jobs.get(parse(id)?))?;
                 job.map(|job| Status::listed(&job).to_json())
@@ -128,9 +103,7 @@ impl Source {
 
     fn cancel(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => {
-                ask(ureq::delete(format!("{url}/tts/{id}")).config(), url).map(|_message| ())
-            }
+            Self::Server(url) => self.delete_at(&format!("{url}/tts/{id}")),
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.cancel(parse(id)?))? {
                 CancelOutcome::Cancelled => Ok(()),
                 CancelOutcome::AlreadyFinished(status) => {
@@ -143,7 +116,7 @@ impl Source {
 
     fn retry(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => send_nothing(&format!("{url}/api/jobs/{id}/retry"), url),
+            Self::Server(url) => self.post(&format!("{url}/api/jobs/{id}/retry")).map(|_answer| ()),
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.retry(parse(id)?))? {
                 RetryOutcome::Queued => Ok(()),
                 RetryOutcome::NotFailed(status) => Err(CliError::JobIs {
@@ -158,9 +131,7 @@ impl Source {
 
     fn delete(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => {
-                ask(ureq::delete(format!("{url}/api/jobs/{id}")).config(), url).map(|_message| ())
-            }
+            Self::Server(url) => self.delete_at(&format!("{url}/api/jobs/{id}")),
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.delete(parse(id)?))? {
                 DeleteOutcome::Deleted => Ok(()),
                 DeleteOutcome::NotEnded(status) => {
@@ -199,48 +170,9 @@ fn watch(source: &Source, id: &str, json: bool) -> Result<(), CliError> {
     }
 }
 
-impl Drop for Source {
-    fn drop(&mut self) {
-        if let Self::Data { jobs, runtime } = self {
-            runtime.block_on(jobs.close());
-        }
-    }
-}
-
 /// What is no id is no job either.
 fn parse(id: &str) -> Result<JobId, CliError> {
     id.parse().map_err(|_no_uuid| CliError::UnknownJob(id.to_owned()))
-}
-
-/// An empty wish, whose answer matters only where it is a refusal.
-fn send_nothing(address: &str, url: &str) -> Result<(), CliError> {
-    let request = ureq::post(address)
-        .header("Content-Type", "application/json")
-        .config()
-        .http_status_as_error(false)
-        .timeout_global(Some(SERVER_PATIENCE))
-        .build();
-    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source: Box::new(source) };
-    read(request.send("{}").map_err(unreachable)?, url).map(|_answer| ())
-}
-
-type Asked = ureq::config::ConfigBuilder<ureq::typestate::RequestScope<ureq::typestate::WithoutBody>>;
-
-/// The JSON that a server answers; its own sentence where it refuses.
-fn ask(request: Asked, url: &str) -> Result<Value, CliError> {
-    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source: Box::new(source) };
-    let request = request.http_status_as_error(false).timeout_global(Some(SERVER_PATIENCE));
-    read(request.build().call().map_err(unreachable)?, url)
-}
-
-fn read(mut answer: ureq::http::Response<ureq::Body>, url: &str) -> Result<Value, CliError> {
-    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source: Box::new(source) };
-    let body: Value = answer.body_mut().read_json().map_err(unreachable)?;
-    if answer.status().is_success() {
-        return Ok(body);
-    }
-    let detail = body.get("detail").and_then(Value::as_str).map(str::to_owned);
-    Err(CliError::Refused(detail.unwrap_or_else(|| format!("status {}", answer.status()))))
 }
 
 fn print_list(jobs: &[Value], json: bool) {

@@ -3,6 +3,7 @@
 //! A failure is one sentence, a hint where there is one, and a code: 0 done, 1 failed, 2 wrong use or configuration,
 //! 130 interrupted.
 
+mod backup;
 mod bench;
 mod compare;
 mod convert;
@@ -13,9 +14,11 @@ mod jobs;
 mod mcp;
 mod models;
 mod place;
+mod queue;
 mod say;
 mod serve;
 mod signals;
+mod source;
 mod voices;
 mod watermark;
 
@@ -61,9 +64,13 @@ enum Command {
     Models(models::ModelsArgs),
     /// List, show and cancel jobs.
     Jobs(jobs::JobsArgs),
+    /// Pause, resume and drain the queue.
+    Queue(queue::QueueArgs),
+    /// Copy the job database into a file while the server runs, and check the copy.
+    Backup(backup::BackupArgs),
     /// Find the watermark in a recording.
     Watermark(watermark::WatermarkArgs),
-    /// Check devices, data directory, disk, model and port; exits with 1 if something is wrong.
+    /// Check devices, data directory, disk, database, files, model and port; exits with 1 if something is wrong.
     Doctor(doctor::DoctorArgs),
     /// Bring over the settings, voices and clips of Chatterbox-TTS-Server.
     ImportUpstream(import_upstream::ImportArgs),
@@ -89,6 +96,8 @@ pub fn run() -> ExitCode {
         Some(Command::Voices(arguments)) => voices::run(&place, arguments),
         Some(Command::Models(arguments)) => models::run(&place, &arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
+        Some(Command::Queue(arguments)) => queue::run(&place, arguments),
+        Some(Command::Backup(arguments)) => backup::run(&place, &arguments),
         Some(Command::Watermark(arguments)) => match watermark::run(&place, &arguments) {
             Ok(found) => return found,
             Err(error) => Err(error),

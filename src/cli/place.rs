@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 use serde_json::Value;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -24,6 +25,9 @@ pub(super) struct Place {
     /// What to log: error, warn, info, debug, trace, or pairs such as declaim=debug
     #[arg(long, global = true, env = "DECLAIM_LOG", value_name = "LEVEL")]
     log: Option<String>,
+    /// How log lines are written: text, or json, an object in each line, for programs that gather logs
+    #[arg(long, global = true, env = "DECLAIM_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<String>,
 }
 
 impl Place {
@@ -63,12 +67,16 @@ impl Place {
     pub(super) fn start_log(&self, usual: &str) -> Result<(), CliError> {
         let wanted = self.log.as_deref().filter(|level| !level.trim().is_empty()).unwrap_or(usual);
         let targets: Targets = wanted.parse().map_err(|_unreadable| CliError::LogLevel(wanted.to_owned()))?;
-        let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let lines = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
-            .with_ansi(colours)
-            .with_target(false);
-        tracing_subscriber::registry().with(targets).with(lines).init();
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let lines = match self.log_format.as_deref().map(str::trim) {
+            None | Some("" | "text") => {
+                lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
+            }
+            // The fields of a line beside its message; those of what it happened in, such as the job, in `spans`.
+            Some("json") => lines.json().flatten_event(true).with_current_span(false).boxed(),
+            Some(other) => return Err(CliError::LogFormat(other.to_owned())),
+        };
+        tracing_subscriber::registry().with(lines.with_filter(targets)).init();
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use super::signals::stop_signal;
 use super::{CliError, say_line};
 use crate::app::{App, AppSettings};
 use crate::config::{Settings, Wyoming};
+use crate::files::network::{Foreign, foreign};
 use crate::http::{self, Context};
 use crate::jobs::QueueSettings;
 use crate::jobs::webhooks::WebhookSettings;
@@ -56,6 +57,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
     place.start_log("info")?;
     let settings = place.settings(arguments.flags())?;
     let data_dir = place.data_dir()?;
+    check_disk(&data_dir, settings.job_queue.allow_network_disk)?;
     let models = place.models(&settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
@@ -115,6 +117,22 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         tracing::info!("stopped");
         served.map_err(CliError::Serve)
     })
+}
+
+/// A disk of this machine, or a warning, or a refusal.
+fn check_disk(data_dir: &Path, is_allowed: bool) -> Result<(), CliError> {
+    match foreign(data_dir) {
+        None => {}
+        Some(Foreign { kind, is_shared: true }) if !is_allowed => {
+            return Err(CliError::NetworkDisk { path: data_dir.to_owned(), kind });
+        }
+        Some(Foreign { kind, .. }) => tracing::warn!(
+            data = %data_dir.display(),
+            kind,
+            "the data directory is not on a disk of this machine: locks may fail, and what was synced may be lost"
+        ),
+    }
+    Ok(())
 }
 
 async fn listen(host: &str, port: u16) -> Result<TcpListener, CliError> {

@@ -141,7 +141,16 @@ pub struct Hub {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TtsEngine {
     pub device: String,
+    pub fallback_device: FallbackDevice,
     pub default_voice_id: Option<String>,
+}
+
+/// Where a job is spoken that its device has failed more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallbackDevice {
+    /// Where it was.
+    None,
+    Cpu,
 }
 
 /// Names of other services, in small letters, and what they mean here.
@@ -219,6 +228,8 @@ pub struct JobQueue {
     pub overdue_after: Duration,
     /// Results beyond this go, the oldest first.
     pub max_output_bytes: Option<u64>,
+    /// Run although the data directory is on another machine's disk.
+    pub allow_network_disk: bool,
 }
 
 #[derive(Clone, PartialEq)]
@@ -313,6 +324,11 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
         },
         tts_engine: TtsEngine {
             device: read.text("tts_engine.device")?,
+            fallback_device: match read.text("tts_engine.fallback_device")?.as_str() {
+                "none" => FallbackDevice::None,
+                "cpu" => FallbackDevice::Cpu,
+                other => return Err(read.error("tts_engine.fallback_device", "none or cpu", &other.into())),
+            },
             default_voice_id: read.optional("tts_engine.default_voice_id", Reader::text)?,
         },
         aliases: Aliases { models: read.names("aliases.models")?, voices: read.names("aliases.voices")? },
@@ -372,6 +388,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             max_output_bytes: read
                 .optional("job_queue.max_output_mb", |read, key| read.integer(key, 0..=1 << 30))?
                 .map(|megabytes| (megabytes as u64) << 20),
+            allow_network_disk: read.flag("job_queue.allow_network_disk")?,
         },
         webhooks: Webhooks {
             secret: read.optional("webhooks.secret", Reader::text)?,

@@ -124,6 +124,8 @@ fn code(error: &ApiError) -> Option<&'static str> {
         ApiError::Cancelled(_) => Some("job_cancelled"),
         ApiError::TooSlow | ApiError::WaitedTooLong(_) => Some("timeout"),
         ApiError::Stopping(_) => Some("server_stopping"),
+        ApiError::Paused => Some("queue_paused"),
+        ApiError::Draining => Some("queue_draining"),
         ApiError::ForeignHost(_) | ApiError::OtherOrigin(_) => Some("origin_not_allowed"),
         ApiError::UnknownJob(_)
         | ApiError::NotYet { .. }

@@ -96,6 +96,12 @@ pub enum ApiError {
     Disk(#[source] FileError),
     #[error("{limit} of your jobs are waiting already. Try again later.")]
     ClientFull { limit: u32, retry_in: Option<Duration> },
+    #[error(
+        "The queue is paused: nothing is spoken until it is resumed (POST /api/queue/resume). POST /tts/enqueue keeps a text until then."
+    )]
+    Paused,
+    #[error("The server takes no jobs: it finishes those that it has, to be upgraded. Try again later.")]
+    Draining,
     #[error("This Idempotency-Key came with another body before. Send a new key with a new wish.")]
     KeyReused,
     #[error(
@@ -265,6 +271,8 @@ impl ApiError {
             | Self::Conversion(ModelError::Cancelled | ModelError::NotLoaded(_))
             | Self::ModelFailed { .. }
             | Self::Draft(DraftError::NoModel(_))
+            | Self::Paused
+            | Self::Draining
             | Self::Stopping(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::WaitedTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -283,6 +291,8 @@ impl ApiError {
             | Self::TooManyFollowers { .. }
             | Self::TooManyWaiting { .. }
             | Self::Stopping(_) => Some(10),
+            // Whoever pauses or upgrades takes a while.
+            Self::Paused | Self::Draining => Some(30),
             _ => None,
         }
     }
@@ -295,6 +305,7 @@ impl From<EnqueueError> for ApiError {
             EnqueueError::ClientFull { limit, retry_in } => Self::ClientFull { limit, retry_in },
             EnqueueError::DiskFull { free, least } => Self::DiskFull { free, least },
             EnqueueError::Disk(error) => Self::Disk(error),
+            EnqueueError::Draining => Self::Draining,
             EnqueueError::KeyReused => Self::KeyReused,
             EnqueueError::Store(error) => Self::Store(error),
         }

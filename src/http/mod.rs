@@ -19,9 +19,11 @@ mod guard;
 mod jobs;
 mod loading;
 mod mcp;
+mod metrics;
 mod models;
 mod openai;
 mod openapi;
+mod queue;
 mod socket;
 mod speak;
 mod stream;
@@ -58,6 +60,7 @@ use crate::speech::catalog::Catalog;
 use crate::speech::engine::{Engine, ModelState, States};
 pub use caller::client_at;
 pub use error::ApiError;
+pub use queue::shown as queue_shown;
 pub use tts::{Status, output};
 
 /// Clips received and decoded at one time; more wait.
@@ -167,6 +170,10 @@ pub fn router(context: Context) -> Router {
         .route("/api/jobs/{id}/retry", post(jobs::retry))
         .route("/api/jobs/{id}/rerun", post(jobs::rerun))
         .route("/api/jobs/{id}/favourite", put(jobs::set_favourite).delete(jobs::clear_favourite))
+        .route("/api/queue", get(queue::show))
+        .route("/api/queue/pause", post(queue::pause))
+        .route("/api/queue/resume", post(queue::resume))
+        .route("/api/queue/drain", post(queue::drain))
         .route("/api/batches", get(batches::list).post(batches::add))
         .route("/api/batches/{id}", get(batches::show).delete(batches::cancel))
         .route("/api/voices", get(voices::list).post(upload::add))
@@ -195,6 +202,7 @@ pub fn router(context: Context) -> Router {
         .route("/v2/voices", get(elevenlabs::voices_page))
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
+        .route("/metrics", get(metrics::metrics))
         .layer(middleware::from_fn_with_state(context.clone(), within_the_time_limit));
     let guarded = Router::new()
         .merge(bounded)

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::extract::Fields;
 use super::tts::{checked, download, timestamp};
 use super::{Context, failure_after, stream};
-use crate::jobs::{Client, Job, JobId, Jobs, NewJob, Priority};
+use crate::jobs::{Client, Job, JobId, Jobs, NewJob, Priority, log_span};
 use crate::speech::SpeechRequest;
 
 pub(super) const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
@@ -58,6 +58,7 @@ impl Context {
     /// When the job is not accepted, its model cannot be loaded, or it takes longer than anybody may wait; in the last case
     /// it goes on.
     pub async fn spoken(&self, client: Client, request: SpeechRequest) -> Result<Job, ApiError> {
+        self.speaks_now()?;
         let limit = self.settings.limits.max_waiting_requests;
         let _permit = self.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
         let model = request.model.clone().unwrap_or_default();
@@ -70,6 +71,7 @@ impl Context {
             ended = self.jobs.wait(id) => ended?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?,
             // Whoever holds the line is told now, rather than when the load has worked after all; dropping `hold` cancels.
             failure = load_failure(self, &model, accepted) => return Err(failure),
+            () = self.jobs.held_up(&job) => return Err(ApiError::Paused),
             () = tokio::time::sleep(self.settings.limits.max_wait) => {
                 hold.release();
                 return Err(ApiError::WaitedTooLong(id));
@@ -142,11 +144,11 @@ impl Drop for Hold {
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let cancel = async move {
-            tracing::info!(job = %id, "the client left; its job is cancelled");
+            tracing::info!("the client left; its job is cancelled");
             if let Err(error) = jobs.cancel(id).await {
-                tracing::warn!(job = %id, error = crate::jobs::with_causes(&error), "cannot cancel the job");
+                tracing::warn!(error = crate::jobs::with_causes(&error), "cannot cancel the job");
             }
         };
-        runtime.spawn(cancel.in_current_span());
+        runtime.spawn(cancel.instrument(log_span(id)));
     }
 }

@@ -101,6 +101,7 @@ pub(super) struct Sound {
 impl Sound {
     /// Accepts a job and listens to it. Dropping the sound cancels it, unless somebody else listens.
     pub(super) async fn of(context: &Context, job: NewJob) -> Result<(Job, Self), ApiError> {
+        context.speaks_now()?;
         let (job, listening) = context.jobs.accept_heard(job).await?;
         let hold = Some(Hold::while_listening(&context.jobs, job.id));
         let sound = Self { hold, ..Self::begin(listening, &job.request, Place::Start) };
@@ -170,6 +171,7 @@ impl Sound {
         let first = tokio::select! {
             first = self.pieces.recv() => first,
             failure = load_failure(context, &model, accepted) => return Err(failure),
+            () = context.jobs.held_up(job) => return Err(ApiError::Paused),
             () = tokio::time::sleep(context.settings.limits.max_wait) => {
                 self.release();
                 return Err(ApiError::WaitedTooLong(job.id));

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Context;
 use super::error::ApiError;
 use super::extract::Fields;
+use crate::jobs::QueueState;
 use crate::speech::AudioFormat;
 use crate::speech::chatterbox::language_name;
 use crate::speech::chunk::Boundary;
@@ -55,6 +56,7 @@ pub(super) async fn model_info(State(context): State<Context>) -> Json<Value> {
         "supported_languages": info.map_or_else(english, languages),
 
         "state": state.as_str(),
+        "queue": context.jobs.queue_state(),
         "error": reason(&state),
         "name": info.map(|info| &info.name),
         "device_reason": loaded.map(|loaded| &loaded.device_reason),
@@ -128,9 +130,15 @@ pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-/// 200 when a job sent now would be spoken: the default model is loaded, or would be at once, and the table can be read.
+/// 200 when a job sent now would be spoken: the default model is loaded, or would be at once, the table can be read, and the
+/// queue is neither paused nor drained.
 pub(super) async fn readyz(State(context): State<Context>) -> Result<Json<Value>, ApiError> {
     let jobs = context.jobs.counts().await?;
+    match context.jobs.queue().await?.state {
+        QueueState::Running => {}
+        QueueState::Paused => return Err(ApiError::Paused),
+        QueueState::Draining => return Err(ApiError::Draining),
+    }
     let info = request::model(None, context.catalog())?;
     match context.engine.status_of(&info.name).state {
         ModelState::Ready { .. } | ModelState::Unloaded { .. } => {

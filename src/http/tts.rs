@@ -78,6 +78,9 @@ pub(super) async fn status(
 ) -> Result<Json<Status>, ApiError> {
     let job = find(&context, &caller, id).await?;
     let mut status = Status::of(&job);
+    if job.status == JobStatus::Queued && context.jobs.is_paused().await? {
+        status.waiting_for = Some("the queue is paused".to_owned());
+    }
     if job.status == JobStatus::Queued && status.waiting_for.is_none() {
         status.waiting_for = is_loading(&context, job.request.model.as_deref());
     }
@@ -267,6 +270,9 @@ pub struct Status {
     waiting_for: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_at: Option<f64>,
+    /// When its first sound was there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_audio_at: Option<f64>,
     /// Of work: to now, or to the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     elapsed_sec: Option<f64>,
@@ -321,6 +327,7 @@ impl Status {
             eta_sec: None,
             waiting_for: job.waits_for.clone(),
             started_at: job.started_at.map(seconds),
+            first_audio_at: job.first_audio_at.map(seconds),
             elapsed_sec: job.elapsed_ms().map(seconds),
             current_chunk: job.total_chunks.map(|_planned| job.current_chunk),
             total_chunks: job.total_chunks,

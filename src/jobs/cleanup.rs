@@ -11,7 +11,8 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::outputs::Found;
-use super::{JobId, JobStatus, Jobs, Shared, StoreError, now_ms, with_causes};
+use super::upkeep::is_orphan;
+use super::{JobId, Jobs, Shared, StoreError, log_span, now_ms, with_causes};
 use crate::files::FileError;
 
 /// Rows expired, files removed and rows compared in one sweep, each.
@@ -117,19 +118,12 @@ impl Cleaner {
         Ok(removed)
     }
 
-    /// Whether no job needs the file: results belong to completed jobs, chunks to those that are not at their end and to
-    /// failed ones, which may be tried again.
     async fn is_orphan(&self, file: &Found) -> Result<bool, StoreError> {
         let Some(id) = file.id else {
             // Somebody else's; not ours to remove.
             return Ok(false);
         };
-        Ok(match self.shared.store.status(id).await? {
-            None | Some(JobStatus::Cancelled) => true,
-            Some(JobStatus::Failed) => !file.is_chunks,
-            Some(JobStatus::Completed) => file.is_chunks,
-            Some(JobStatus::Queued | JobStatus::Running) => false,
-        })
+        Ok(is_orphan(file, self.shared.store.status(id).await?))
     }
 
     async fn find_lost(&mut self) -> Result<usize, CleanupError> {
@@ -142,7 +136,8 @@ impl Cleaner {
             if !tokio::fs::try_exists(&path).await.unwrap_or(true)
                 && self.shared.store.lose_result(row.id).await?
             {
-                tracing::warn!(job = %row.id, path = %path.display(), "a result file is gone");
+                let _entered = log_span(row.id).entered();
+                tracing::warn!(path = %path.display(), "a result file is gone");
                 lost += 1;
             }
         }

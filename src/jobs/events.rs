@@ -37,7 +37,7 @@ pub enum EventKind {
     Planned,
     /// A chunk was spoken and is on the disk.
     Chunk,
-    /// It let a more urgent job pass.
+    /// It let a more urgent job pass, or a pause begin.
     Yielded,
     /// The server stopped, or died.
     Interrupted,
@@ -53,7 +53,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Queued,
         Self::Started,
         Self::Planned,
@@ -212,6 +212,7 @@ impl Tail {
         let more = page.len() == PAGE as usize;
         for event in page {
             self.last = event.seq.unwrap_or(self.last);
+            self.shared.meters.saw(&event);
             self.shared.hub.hand_out(event);
         }
         Ok(more)

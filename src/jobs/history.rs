@@ -2,7 +2,7 @@
 
 use tokio::task::spawn_blocking;
 
-use super::{Event, Job, JobId, JobStatus, Jobs, StoreError, with_causes};
+use super::{Event, Job, JobId, JobStatus, Jobs, StoreError, log_span, with_causes};
 use crate::files::FileError;
 
 /// Events read at once.
@@ -86,7 +86,8 @@ impl Jobs {
         // File first: should the process die in between, the row is still there to find the rest by.
         let outputs = self.shared.outputs.clone();
         spawn_blocking(move || outputs.remove(id)).await?.inspect_err(|error| {
-            tracing::warn!(job = %id, error = with_causes(error), "cannot remove a job's files");
+            let _entered = log_span(id).entered();
+            tracing::warn!(error = with_causes(error), "cannot remove a job's files");
         })?;
         let is_deleted = self.shared.store.delete(id).await?;
         // Somebody had it tried again in this very moment, or deleted it too.

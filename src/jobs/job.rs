@@ -205,6 +205,8 @@ pub struct Job {
     pub created_at: i64,
     /// The first start; a job that was interrupted keeps it.
     pub started_at: Option<i64>,
+    /// When its first sound was there: its first chunk, or the first block of it where somebody listened.
+    pub first_audio_at: Option<i64>,
     /// Present exactly when the status is final.
     pub finished_at: Option<i64>,
     /// Present exactly when the job failed; a sentence for the user.

@@ -7,12 +7,15 @@
 mod batches;
 pub mod cleanup;
 mod events;
+mod gate;
 mod history;
 mod job;
+mod meters;
 pub mod outputs;
 mod pace;
 mod store;
 mod streams;
+pub mod upkeep;
 mod wakeups;
 pub mod webhooks;
 pub mod worker;
@@ -30,11 +33,13 @@ pub use batches::{AcceptedBatch, Batch, NewBatch};
 use cleanup::{Cleaner, CleanupError};
 use events::Hub;
 pub use events::{Event, EventKind, Follower, Following, Tail};
+pub use gate::{Queue, QueueState};
 pub use history::{DeleteError, DeleteOutcome, Filter};
 pub use job::{
     Accepted, CancelOutcome, Client, Counts, Idempotency, Job, JobId, JobStatus, NewJob, Output, Priority,
     RetryOutcome, UnknownStatus,
 };
+use meters::Meters;
 use outputs::Outputs;
 pub use outputs::Scratch;
 use pace::Pace;
@@ -42,6 +47,7 @@ pub use store::StoreError;
 use store::{Addition, Bounds, Refusal, Store};
 pub use streams::Listening;
 use streams::Streams;
+use tokio::sync::watch;
 use wakeups::Wakeups;
 
 /// How long a waiter trusts its wake-up before it reads the row anyway: another process may have changed it.
@@ -135,6 +141,8 @@ pub enum EnqueueError {
     DiskFull { free: u64, least: u64 },
     #[error("the disk cannot be asked how much it has left")]
     Disk(#[source] FileError),
+    #[error("the server takes no jobs at the moment: it finishes those that it has, to be upgraded")]
+    Draining,
     #[error("the Idempotency-Key was sent with another body before; send a new key with a new wish")]
     KeyReused,
     #[error("the job could not be stored")]
@@ -155,6 +163,9 @@ struct Shared {
     streams: Streams,
     hub: Hub,
     pace: Pace,
+    meters: Meters,
+    /// What the queue does, for those who wait for a change; the row is the truth.
+    gate: watch::Sender<QueueState>,
     settings: QueueSettings,
 }
 
@@ -163,7 +174,7 @@ impl Jobs {
     /// line may open the directory of a running server.
     pub async fn open(data_dir: &Path, settings: QueueSettings) -> Result<Self, OpenError> {
         let outputs = Outputs::open(data_dir)?;
-        let store = Store::open(&data_dir.join("declaim.db")).await?;
+        let store = Store::open(&data_dir.join(upkeep::DATABASE)).await?;
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
@@ -172,6 +183,8 @@ impl Jobs {
                 streams: Streams::default(),
                 hub: Hub::default(),
                 pace: Pace::default(),
+                meters: Meters::default(),
+                gate: watch::Sender::default(),
                 settings,
             }),
         })
@@ -182,6 +195,7 @@ impl Jobs {
     pub async fn recover(&self) -> Result<(), RecoverError> {
         let parts = self.shared.outputs.remove_parts()?;
         let recovered = self.shared.store.recover(now_ms()).await?;
+        self.shared.open_gate().await?;
         self.shared.learn_from_history().await?;
         let swept = Cleaner::new(self).sweep(Duration::ZERO).await?;
         tracing::info!(
@@ -238,6 +252,7 @@ impl Jobs {
         let retry_in = self.shared.until_room().await;
         match refusal {
             Refusal::KeyReused => EnqueueError::KeyReused,
+            Refusal::Draining => EnqueueError::Draining,
             Refusal::QueueFull => EnqueueError::QueueFull { limit: bounds.total, retry_in },
             Refusal::ClientFull => EnqueueError::ClientFull { limit: bounds.per_client, retry_in },
         }
@@ -352,6 +367,12 @@ impl Jobs {
 /// Milliseconds since the Unix epoch; a clock before 1970 reads as 0.
 pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// What log lines of a job stand in: its id is then a field of each, in the same place. Of the highest level, so that
+/// warnings keep it where nothing else is logged.
+pub(crate) fn log_span(id: JobId) -> tracing::Span {
+    tracing::error_span!("job", %id)
 }
 
 /// An error and all its causes in one line: the last cause is the one that helps.

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 use waveform::wav;
 
-use super::{JobId, with_causes};
+use super::{JobId, log_span, with_causes};
 use crate::files::{
     FileError, PART, entries, remove_file, remove_folder, sync_folder, write_aside, write_bytes,
 };
@@ -182,7 +182,8 @@ impl Outputs {
         let outputs = self.clone();
         let removed = tokio::task::spawn_blocking(move || outputs.remove(id)).await;
         if let Ok(Err(error)) = removed {
-            tracing::warn!(job = %id, error = with_causes(&error), "a job's files stay until the next clean-up");
+            let _entered = log_span(id).entered();
+            tracing::warn!(error = with_causes(&error), "a job's files stay until the next clean-up");
         }
     }
 

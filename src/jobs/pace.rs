@@ -91,6 +91,8 @@ impl Jobs {
     /// urgent and comes later, and the loading of models, come on top.
     pub async fn time_left(&self, job: &Job) -> Result<Option<Duration>, StoreError> {
         let work = match job.status {
+            // Nobody knows until when.
+            JobStatus::Queued if self.is_paused().await? => return Ok(None),
             JobStatus::Running => self.shared.store.left_of(job.id).await?,
             JobStatus::Queued => self.shared.store.left_before_end_of(job.id).await?,
             JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => return Ok(None),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{JobId, Shared, with_causes};
+use super::{JobId, Shared, log_span, with_causes};
 use crate::speech::SpeechRequest;
 use crate::speech::stream::{Ending, Live, Place, Reader};
 
@@ -108,7 +108,8 @@ impl Drop for Listening {
         if self.shared.streams.leave(self.id)
             && let Err(error) = self.shared.outputs.remove_chunks(self.id)
         {
-            tracing::warn!(job = %self.id, error = with_causes(&error), "chunks stay until the next clean-up");
+            let _entered = log_span(self.id).entered();
+            tracing::warn!(error = with_causes(&error), "chunks stay until the next clean-up");
         }
     }
 }

@@ -6,23 +6,25 @@
 //! row exists and is never spoken twice; after a crash at most the chunk in the making is lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::task::spawn_blocking;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
+use super::meters::ChunkOutcome;
 use super::outputs::Outputs;
 use super::pace::Lap;
-use super::store::{Checkpoint, Claim, Claimed, Next};
-use super::{JobId, Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use super::store::{Again, Checkpoint, Claim, Claimed, Next};
+use super::{JobId, Jobs, Output, Priority, QueueState, Shared, StoreError, log_span, now_ms, with_causes};
 use crate::breakpoints::pass;
 use crate::files::FileError;
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chunk::Chunk;
 use crate::speech::engine::{Engine, Lease, LeaseError, OnBlock, OnProgress};
-use crate::speech::model::{ChunkRequest, FORESIGHT, ModelError, ModelInfo};
+use crate::speech::model::{ChunkRequest, FORESIGHT, Failure, ModelError, ModelInfo};
 use crate::speech::request::voice_id;
 use crate::speech::stream::{Ending, Live};
 use crate::speech::takes::Takes;
@@ -48,6 +50,10 @@ const TURNS_TO_ONE_OVERDUE: u32 = 4;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LONGEST: Duration = Duration::from_mins(1);
 
+/// Failures of the device after which a job is spoken on the fallback device, where there is one. Before that it is tried
+/// once more where it was, its chunks one by one.
+const FAILURES_TO_FALL_BACK: u32 = 2;
+
 /// Percent when the last chunk is spoken; what is left until 99 is joining, encoding and syncing.
 const SPOKEN: f32 = 98.0;
 
@@ -67,7 +73,7 @@ enum Stopped {
     Lost,
     #[error("the server is stopping")]
     Interrupted,
-    #[error("a more urgent job waits")]
+    #[error("a more urgent job waits, or the queue was paused")]
     Overtaken,
     #[error(transparent)]
     Model(ModelError),
@@ -84,13 +90,21 @@ enum Stopped {
 }
 
 impl Stopped {
-    /// Whether the same job could succeed another time: what the user caused never does, what the machine did may.
-    fn may_pass(&self) -> bool {
+    /// What failed, where the same job could succeed another time: what the user caused never does, what the machine did
+    /// may.
+    fn cause(&self) -> Option<&'static str> {
         match self {
-            Self::Model(error) => error.is_transient(),
-            Self::Stitch(_) | Self::Outputs(_) | Self::Store(_) | Self::Crashed(_) => true,
-            Self::Lost | Self::Interrupted | Self::Overtaken | Self::NoModel(_) => false,
+            Self::Model(error) => error.failure().map(Failure::as_str),
+            Self::Outputs(_) => Some("disk"),
+            Self::Crashed(_) => Some(Failure::Crash.as_str()),
+            Self::Stitch(_) | Self::Store(_) => Some("other"),
+            Self::Lost | Self::Interrupted | Self::Overtaken | Self::NoModel(_) => None,
         }
+    }
+
+    /// Whether the next try should be more careful with the device.
+    fn is_by_device(&self) -> bool {
+        matches!(self, Self::Model(error) if error.failure().is_some())
     }
 }
 
@@ -122,7 +136,11 @@ impl Worker {
         while !stop.is_cancelled() {
             // Before looking, so that a job that arrives in between still wakes.
             let woken = self.shared.wakeups.work();
-            match self.next(&stop).await {
+            let next = async {
+                self.shared.look_at_state().await?;
+                self.next(&stop).await
+            };
+            match next.await {
                 Ok(true) => {}
                 Ok(false) => {
                     // Elapsing is as good as a wake-up: either way the table is looked at again.
@@ -144,7 +162,7 @@ impl Worker {
         let Some(next) = store.next(now_ms(), self.overdue_before()).await? else { return Ok(false) };
         let Next { id, model, .. } = &next;
         let waiting = Instant::now();
-        let Some(lease) = stop.run_until_cancelled(self.lease(model.as_deref())).await else {
+        let Some(lease) = stop.run_until_cancelled(self.lease(&next)).await else {
             return Ok(true);
         };
         let lease = match lease {
@@ -165,7 +183,11 @@ impl Worker {
         // Another worker or a cancellation may have been quicker, or a more urgent job has come.
         if let Some(claimed) = store.claim(&next, millis(waiting.elapsed()), now_ms()).await? {
             self.turns.fetch_add(1, Ordering::Relaxed);
-            self.work(claimed, lease, stop).await;
+            if claimed.is_first {
+                self.shared.meters.waited(claimed.priority, claimed.started_at - claimed.created_at);
+            }
+            let span = log_span(claimed.claim.id);
+            self.work(claimed, lease, stop).instrument(span).await;
         }
         Ok(true)
     }
@@ -177,17 +199,22 @@ impl Worker {
         is_theirs.then(|| now_ms().saturating_sub(after))
     }
 
-    async fn lease(&self, model: Option<&str>) -> Result<Lease, LeaseError> {
-        match model {
-            Some(name) => self.engine.lease(name).await,
-            None => self.engine.lease(&self.engine.catalog().default_model()?.name).await,
+    async fn lease(&self, next: &Next) -> Result<Lease, LeaseError> {
+        let name = match &next.model {
+            Some(name) => name.clone(),
+            None => self.engine.catalog().default_model()?.name,
+        };
+        if next.device_failures >= FAILURES_TO_FALL_BACK {
+            self.engine.lease_fallback(&name).await
+        } else {
+            self.engine.lease(&name).await
         }
     }
 
     async fn postpone(&self, id: JobId, pause: Duration, why: &str) -> Result<(), StoreError> {
         // Rounded up, or it is due a moment too soon.
         let due_at = now_ms() + pause.as_millis() as i64 + 1;
-        tracing::info!(job = %id, why, ?pause, "job waits for its model");
+        log_span(id).in_scope(|| tracing::info!(why, ?pause, "job waits for its model"));
         self.shared.store.postpone(id, due_at, why).await
     }
 
@@ -197,7 +224,7 @@ impl Worker {
         let retries = claimed.retries;
         let cancel = Cancel::default();
         let registered = self.shared.wakeups.register(claim.id, cancel.clone());
-        tracing::info!(job = %claim.id, characters = claimed.request.text.chars().count(), "job started");
+        tracing::info!(characters = claimed.request.text.chars().count(), "job started");
 
         let spoken = match lease {
             Ok(lease) => {
@@ -206,13 +233,18 @@ impl Worker {
                     lease,
                     claim: claim.clone(),
                     owner: claimed.owner,
+                    priority: claimed.priority,
+                    created_at: claimed.created_at,
+                    was_heard: AtomicBool::new(claimed.was_heard),
+                    is_careful: claimed.device_failures > 0,
                     cancel: cancel.clone(),
                     stop: stop.clone(),
                     give_up: CancellationToken::new(),
                     progress: Arc::new(Progress::starting_at(claimed.progress)),
                     live: self.shared.streams.of(claim.id),
                 };
-                tokio::spawn(job.run(claimed.request)).await.unwrap_or_else(|crash| Err(crash.into()))
+                let running = tokio::spawn(job.run(claimed.request).in_current_span());
+                running.await.unwrap_or_else(|crash| Err(crash.into()))
             }
             Err(unknown) => Err(Stopped::NoModel(unknown)),
         };
@@ -220,9 +252,9 @@ impl Worker {
         cancel.cancel();
         drop(registered);
 
-        while let Err(error) = self.settle(&claim, retries, &spoken).await {
+        while let Err(error) = self.settle(&claim, retries, claimed.started_at, &spoken).await {
             // The outcome must not be forgotten; but when stopping, the next start finds the row still running.
-            tracing::error!(job = %claim.id, error = with_causes(&error), "cannot note how the job ended");
+            tracing::error!(error = with_causes(&error), "cannot note how the job ended");
             if stop.run_until_cancelled(tokio::time::sleep(STORE_PAUSE)).await.is_none() {
                 return;
             }
@@ -234,16 +266,18 @@ impl Worker {
         &self,
         claim: &Claim,
         retries: u32,
+        started_at: i64,
         spoken: &Result<Spoken, Stopped>,
     ) -> Result<(), StoreError> {
-        let Shared { store, outputs, wakeups, streams, settings, .. } = &*self.shared;
+        let Shared { store, outputs, wakeups, streams, settings, meters, .. } = &*self.shared;
         let id = claim.id;
         let mut ending = Some(Ending::Broken);
         let mine = match spoken {
             Ok(Spoken { output, encode_ms }) => {
                 let mine = store.finish(claim, output, *encode_ms, now_ms()).await?;
                 if mine {
-                    tracing::info!(job = %id, bytes = output.bytes, audio_ms = output.duration_ms, "job completed");
+                    tracing::info!(bytes = output.bytes, audio_ms = output.duration_ms, "job completed");
+                    meters.ran(now_ms() - started_at);
                     ending = Some(Ending::Completed);
                     if streams.end(id, ending) {
                         self.forget_chunks(claim).await;
@@ -255,7 +289,11 @@ impl Worker {
             Err(Stopped::Overtaken) => {
                 let mine = store.give_way(claim).await?;
                 if mine {
-                    tracing::info!(job = %id, "job gives way to a more urgent one");
+                    if self.shared.state() == QueueState::Paused {
+                        tracing::info!("job gives way to a pause");
+                    } else {
+                        tracing::info!("job gives way to a more urgent one");
+                    }
                     ending = None;
                 }
                 mine
@@ -264,18 +302,23 @@ impl Worker {
             Err(Stopped::Interrupted | Stopped::Model(ModelError::NotLoaded(_))) => {
                 let mine = store.requeue(claim).await?;
                 if mine {
-                    tracing::info!(job = %id, "job interrupted and put back");
+                    tracing::info!("job interrupted and put back");
                     ending = None;
                 }
                 mine
             }
-            Err(error) if error.may_pass() && retries < settings.max_retries => {
+            Err(error)
+                if let Some(cause) = error.cause()
+                    && retries < settings.max_retries =>
+            {
                 let pause = retry_pause(retries, getrandom::u32().unwrap_or_default());
                 let due_at = now_ms() + millis(pause).cast_signed();
                 let why = format!("{}; it is tried again", with_causes(error));
-                tracing::warn!(job = %id, error = with_causes(error), retry_in = ?pause, "job will be tried again");
-                let mine = store.retry(claim, due_at, &why).await?;
+                tracing::warn!(error = with_causes(error), cause, retry_in = ?pause, "job will be tried again");
+                let by_device = error.is_by_device();
+                let mine = store.retry(claim, Again { due_at, why: &why, by_device }).await?;
                 if mine {
+                    meters.will_retry(cause);
                     ending = None;
                 }
                 mine
@@ -285,13 +328,13 @@ impl Worker {
                 let mine = store.fail(claim, &message, now_ms()).await?;
                 if mine {
                     // Its chunks stay: somebody may have it tried again.
-                    tracing::warn!(job = %id, error = message, "job failed");
+                    tracing::warn!(error = message, "job failed");
                 }
                 mine
             }
         };
         if !mine {
-            tracing::info!(job = %id, "job was cancelled");
+            tracing::info!("job was cancelled");
             outputs.forget(id).await;
         }
         streams.end(id, ending);
@@ -301,8 +344,8 @@ impl Worker {
 
     async fn forget_chunks(&self, claim: &Claim) {
         let (outputs, id) = (self.shared.outputs.clone(), claim.id);
-        if let Ok(Err(error)) = spawn_blocking(move || outputs.remove_chunks(id)).await {
-            tracing::warn!(job = %id, error = with_causes(&error), "chunks stay until the next clean-up");
+        if let Ok(Err(error)) = blocking(move || outputs.remove_chunks(id)).await {
+            tracing::warn!(error = with_causes(&error), "chunks stay until the next clean-up");
         }
     }
 }
@@ -315,6 +358,12 @@ fn retry_pause(retries: u32, dice: u32) -> Duration {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Work that blocks, with its log lines under this job.
+fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let span = Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
 }
 
 /// How far a job is, shared between the model's thread, which raises it at every token, and the task that writes it down.
@@ -347,6 +396,13 @@ struct Speaking {
     lease: Lease,
     claim: Claim,
     owner: String,
+    priority: Priority,
+    /// Milliseconds since the Unix epoch.
+    created_at: i64,
+    /// Something of it could be heard already.
+    was_heard: AtomicBool,
+    /// The device has failed it before: its chunks are spoken one by one.
+    is_careful: bool,
     cancel: Cancel,
     stop: CancellationToken,
     /// `cancel` for async code: nobody waits for a token, or for a model that is being loaded.
@@ -394,7 +450,7 @@ impl Speaking {
                 Ok(false) => return Stopped::Lost,
                 // A tick that fails is not worth a job; the writes that matter will fail by themselves.
                 Err(error) => {
-                    tracing::warn!(job = %self.claim.id, error = with_causes(&error), "cannot write progress");
+                    tracing::warn!(error = with_causes(&error), "cannot write progress");
                 }
             }
         }
@@ -426,11 +482,17 @@ impl Speaking {
             if !self.is_finished(known, chunk, &info).await? {
                 if has_spoken {
                     // Never before a chunk of its own, so that the job gets on however often it is overtaken.
-                    if self.shared.store.is_overtaken(&self.claim, now_ms()).await? {
+                    if self.shared.store.must_give_way(&self.claim, now_ms()).await? {
                         return Err(Stopped::Overtaken);
                     }
-                    // Not beside the first, whose sound somebody waits for.
-                    self.foretell(request, &info, (position + 1..).zip(&chunks[position as usize + 1..]))?;
+                    // Not beside the first, whose sound somebody waits for; nor where that was too much for the device.
+                    if !self.is_careful {
+                        self.foretell(
+                            request,
+                            &info,
+                            (position + 1..).zip(&chunks[position as usize + 1..]),
+                        )?;
+                    }
                 }
                 has_spoken = true;
                 let progress = Arc::clone(&self.progress);
@@ -446,7 +508,7 @@ impl Speaking {
 
     async fn plan(&self, request: &SpeechRequest, info: &Arc<ModelInfo>) -> Result<Vec<Chunk>, Stopped> {
         let (copy, model) = (request.clone(), Arc::clone(info));
-        let chunks = spawn_blocking(move || speech::plan(&copy, &model)).await?;
+        let chunks = blocking(move || speech::plan(&copy, &model)).await?;
         if chunks.is_empty() {
             return Err(Stopped::Model(ModelError::NothingToSpeak));
         }
@@ -466,8 +528,7 @@ impl Speaking {
             return Ok(false);
         }
         let (outputs, id) = (self.shared.outputs.clone(), self.claim.id);
-        Ok(spawn_blocking(move || outputs.has_chunk(id, known.position, known.samples, &known.digest))
-            .await?)
+        Ok(blocking(move || outputs.has_chunk(id, known.position, known.samples, &known.digest)).await?)
     }
 
     /// Tells the model what follows. A chunk among it that an earlier start has finished is begun in vain, which is rare.
@@ -494,7 +555,15 @@ impl Speaking {
         pass("before chunk");
         let begun = Instant::now();
         let live = Arc::clone(&self.live);
-        let listener: OnBlock = Arc::new(move |block| live.hear(block));
+        // Milliseconds since the Unix epoch; 0 before the first block.
+        let first_block = Arc::new(AtomicI64::new(0));
+        let heard_first = Arc::clone(&first_block);
+        let listener: OnBlock = Arc::new(move |block| {
+            if heard_first.load(Ordering::Relaxed) == 0 {
+                heard_first.store(now_ms(), Ordering::Relaxed);
+            }
+            live.hear(block);
+        });
         // Whole is a little less work, and a little better: see docs/PERFORMANCE.md.
         let listener = (self.shared.streams.listeners(self.claim.id) > 0).then_some(listener);
         // What was heard cannot be taken back.
@@ -505,7 +574,13 @@ impl Speaking {
             let (heard, progress) = (listener.clone(), Arc::clone(&on_progress));
             let speaking = self.lease.speak_to(heard, order.clone(), self.cancel.clone(), progress);
             let samples = match self.give_up.run_until_cancelled(speaking).await {
-                Some(spoken) => spoken.map_err(Stopped::Model)?,
+                Some(Ok(samples)) => samples,
+                Some(Err(error)) => {
+                    if !matches!(error, ModelError::Cancelled) {
+                        self.shared.meters.chunk(ChunkOutcome::Failed, 1);
+                    }
+                    return Err(Stopped::Model(error));
+                }
                 None => return Err(Stopped::Model(ModelError::Cancelled)),
             };
             if takes.add(samples) {
@@ -514,12 +589,14 @@ impl Speaking {
         }
         let (samples, report) = takes.finish();
         if report.takes > 1 || !report.faults.is_empty() {
-            tracing::warn!(job = %self.claim.id, chunk = position, ?report, "a chunk came out wrong");
+            tracing::warn!(chunk = position, ?report, "a chunk came out wrong");
         }
+        let outcome = if report.faults.is_empty() { ChunkOutcome::Clean } else { ChunkOutcome::Faulty };
+        let takes = report.takes;
         let took_ms = millis(begun.elapsed());
         let count = samples.len() as u64;
         let (outputs, id, sample_rate) = (self.shared.outputs.clone(), self.claim.id, info.sample_rate);
-        let digest = spawn_blocking(move || {
+        let digest = blocking(move || {
             // First the report: the samples make the chunk exist.
             outputs.write_report(id, position, &report)?;
             outputs.write_chunk(id, position, sample_rate, &samples)
@@ -534,9 +611,28 @@ impl Speaking {
             took_ms,
             digest,
         };
-        fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)?;
+        self.keep(&checkpoint, first_block.load(Ordering::Relaxed)).await?;
+        self.shared.meters.chunk(outcome, takes);
+        self.shared.meters.spoke(count * 1000 / u64::from(info.sample_rate.max(1)), took_ms);
         let characters = chunk.text.chars().count() as u64;
         self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms });
+        Ok(())
+    }
+
+    /// Notes a finished chunk, and with the first one when the job could first be heard: at its first block, if somebody
+    /// listened to it.
+    async fn keep(&self, checkpoint: &Checkpoint, first_block: i64) -> Result<(), Stopped> {
+        let store = &self.shared.store;
+        let is_first = !self.was_heard.swap(true, Ordering::Relaxed);
+        if is_first && first_block != 0 {
+            fence(store.heard(&self.claim, first_block).await?)?;
+        }
+        let now = now_ms();
+        fence(store.checkpoint(&self.claim, checkpoint, now).await?)?;
+        if is_first {
+            let heard_at = if first_block == 0 { now } else { first_block };
+            self.shared.meters.heard(self.priority, heard_at - self.created_at);
+        }
         Ok(())
     }
 
@@ -551,7 +647,7 @@ impl Speaking {
         let begun = Instant::now();
         let (outputs, id, cancel) = (self.shared.outputs.clone(), self.claim.id, self.cancel.clone());
         let (request, sample_rate) = (request.clone(), info.sample_rate);
-        let output = spawn_blocking(move || {
+        let output = blocking(move || {
             let spoken: Vec<SpokenChunk> = (0_u32..)
                 .zip(chunks)
                 .map(|(position, chunk)| SpokenChunk {

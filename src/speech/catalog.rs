@@ -16,6 +16,9 @@ use crate::voices::{Clip, Library};
 /// The name that leaves the choice to the catalog: the best model there is.
 pub const AUTO: &str = "auto";
 
+/// Behind a model's name, the one on its fallback device; no model is called so, as names have no brackets.
+const FALLBACK: &str = " (fallback)";
+
 /// Makes a model ready to speak; blocks while it reads and uploads weights. Called on the thread that will use the model.
 type Load = dyn Fn() -> Result<Box<dyn SpeechModel>, ModelError> + Send + Sync;
 
@@ -24,6 +27,8 @@ type Load = dyn Fn() -> Result<Box<dyn SpeechModel>, ModelError> + Send + Sync;
 pub struct Offer {
     info: Arc<ModelInfo>,
     load: Arc<Load>,
+    /// Makes it ready on the device that is left when its own has failed.
+    fallback: Option<Arc<Load>>,
 }
 
 impl Offer {
@@ -32,7 +37,16 @@ impl Offer {
         info: ModelInfo,
         load: impl Fn() -> Result<Box<dyn SpeechModel>, ModelError> + Send + Sync + 'static,
     ) -> Self {
-        Self { info: Arc::new(info), load: Arc::new(load) }
+        Self { info: Arc::new(info), load: Arc::new(load), fallback: None }
+    }
+
+    /// With a second way to load it, on the device that is left when its own has failed a job more than once.
+    #[must_use]
+    pub fn with_fallback(
+        self,
+        load: impl Fn() -> Result<Box<dyn SpeechModel>, ModelError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { fallback: Some(Arc::new(load)), ..self }
     }
 }
 
@@ -112,13 +126,30 @@ impl Catalog {
         *self.offers.write().unwrap_or_else(PoisonError::into_inner) = offers;
     }
 
-    /// Makes a model ready to speak, on the thread that will use it.
+    /// Makes a model ready to speak, on the thread that will use it. `name` may be that of a fallback.
     ///
     /// # Errors
     /// [`ModelError::NotLoaded`] with the reason, for an unknown name too.
     pub fn load(&self, name: &str) -> Result<Box<dyn SpeechModel>, ModelError> {
-        let offer = self.offer(name).map_err(|unknown| ModelError::NotLoaded(unknown.to_string()))?;
-        (offer.load)()
+        let offer = |name| self.offer(name).map_err(|unknown| ModelError::NotLoaded(unknown.to_string()));
+        match name.strip_suffix(FALLBACK) {
+            None => (offer(name)?.load)(),
+            Some(base) => {
+                let offer = offer(base)?;
+                (offer.fallback.unwrap_or(offer.load))()
+            }
+        }
+    }
+
+    /// The name under which a model is kept in memory on its fallback device; `None` where it has none.
+    pub(super) fn fallback_of(&self, name: &str) -> Option<String> {
+        let offer = self.offer(name).ok()?;
+        offer.fallback.is_some().then(|| format!("{}{FALLBACK}", offer.info.name))
+    }
+
+    /// What is known of a model in memory, by the name under which it is kept there.
+    pub(super) fn resident(&self, name: &str) -> Result<ModelInfo, UnknownModel> {
+        self.find(name.strip_suffix(FALLBACK).unwrap_or(name))
     }
 
     /// The ids of all models' own voices, which no clip may take.

@@ -237,15 +237,78 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    /// Whether the same request could succeed another time. What the user caused never does.
-    pub fn is_transient(&self) -> bool {
+    /// What failed, where the same request could succeed another time. `None` for what the user caused, which never does,
+    /// and for a cancellation.
+    pub fn failure(&self) -> Option<Failure> {
         match self {
-            Self::Device(_) | Self::Panicked(_) | Self::NotLoaded(_) => true,
+            Self::Device(said) => Some(if is_memory(said) { Failure::Memory } else { Failure::Device }),
+            // A graphics library panics when its device is gone or full.
+            Self::Panicked(said) if is_memory(said) => Some(Failure::Memory),
+            Self::Panicked(said) if is_lost(said) => Some(Failure::Device),
+            Self::Panicked(_) => Some(Failure::Crash),
+            Self::NotLoaded(_) => Some(Failure::Device),
             Self::Cancelled
             | Self::UnknownVoice(_)
             | Self::Clip { .. }
             | Self::NothingToSpeak
-            | Self::Refused(_) => false,
+            | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// What failed of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It was lost, or could not do what it was asked.
+    Device,
+    /// Its memory did not suffice.
+    Memory,
+    /// The program on it panicked.
+    Crash,
+}
+
+impl Failure {
+    /// For machines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Memory => "memory",
+            Self::Crash => "crash",
+        }
+    }
+}
+
+/// Drivers and libraries have no code for it that comes through, only words.
+fn is_memory(said: &str) -> bool {
+    let said = said.to_ascii_lowercase().replace([' ', '_', '-'], "");
+    ["outofmemory", "outofdevicememory", "outofhostmemory", "notenoughmemory", "memoryallocation"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+fn is_lost(said: &str) -> bool {
+    let said = said.to_ascii_lowercase().replace([' ', '_', '-'], "");
+    said.contains("devicelost") || said.contains("deviceislost") || said.contains("devicewaslost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_by_what_drivers_say_and_what_the_user_caused_is_none() {
+        for (error, failure) in [
+            (ModelError::Device("Out of Memory".to_owned()), Some(Failure::Memory)),
+            (ModelError::Device("VK_ERROR_OUT_OF_DEVICE_MEMORY".to_owned()), Some(Failure::Memory)),
+            (ModelError::Device("the adapter was unplugged".to_owned()), Some(Failure::Device)),
+            (ModelError::Panicked("wgpu error: Out of Memory".to_owned()), Some(Failure::Memory)),
+            (ModelError::Panicked("Parent device is lost".to_owned()), Some(Failure::Device)),
+            (ModelError::Panicked("index out of bounds".to_owned()), Some(Failure::Crash)),
+            (ModelError::NothingToSpeak, None),
+            (ModelError::UnknownVoice("x".to_owned()), None),
+            (ModelError::Cancelled, None),
+        ] {
+            assert_eq!(error.failure(), failure, "{error}");
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use declaim::speech::chatterbox::{self, Placement};
 use serde_json::json;
 
-use crate::server::{Server, humming};
+use crate::server::{Offers, Server, humming};
 use crate::{LONG, PATIENCE};
 
 #[test]
@@ -71,4 +72,79 @@ fn estimates_are_learned_from_what_was_spoken_and_are_honest() {
     }
     assert!(errors.iter().all(|error| error.abs() < 0.34), "{errors:?}");
     assert!(server.status(&ids[0]).get("eta_sec").is_none(), "what has ended is not waited for");
+}
+
+/// Compares every estimate that a client would see with what came, and prints the errors. Measures; run by hand:
+/// `cargo test --workspace --test api -- --ignored --nocapture the_error_of_estimates`. The figures stand in
+/// docs/OPERATIONS.md.
+fn error_of_estimates(model: &str, offers: Offers) {
+    const SENTENCE: &str =
+        "Nobody had expected that the river would rise so soon after the first warm day of the year. ";
+
+    let server = Server::with(|_settings| {}, offers);
+    let warm = server.enqueue(&json!({ "text": SENTENCE }));
+    wait_long(&server, &warm);
+    // From a sentence to a page, in no order.
+    let ids: Vec<String> = [3, 1, 8, 2, 5, 1, 6, 2, 4, 1]
+        .map(|sentences| server.enqueue(&json!({ "text": SENTENCE.repeat(sentences) })))
+        .into();
+    let mut estimates: Vec<(usize, Instant, f64)> = Vec::new();
+    let mut ends: Vec<Option<Instant>> = vec![None; ids.len()];
+    while ends.iter().any(Option::is_none) {
+        for (index, id) in
+            ids.iter().enumerate().filter(|(index, _)| ends[*index].is_none()).collect::<Vec<_>>()
+        {
+            let status = server.status(id);
+            match status["eta_sec"].as_f64() {
+                Some(eta) => estimates.push((index, Instant::now(), eta)),
+                None => ends[index] = (status["status"] == "completed").then(Instant::now),
+            }
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    // What is left in the last half second says nothing of an estimate that is told in tenths.
+    let mut errors: Vec<f64> = estimates
+        .iter()
+        .filter_map(|&(index, asked, eta)| {
+            let came = (ends[index]? - asked).as_secs_f64();
+            (came > 0.5).then(|| (eta - came) / came)
+        })
+        .collect();
+    let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+    errors.iter_mut().for_each(|error| *error = error.abs());
+    errors.sort_by(f64::total_cmp);
+    let at = |share: f64| errors[(errors.len() as f64 * share) as usize] * 100.0;
+    println!(
+        "{model}: {} estimates; off by {:.0} % (median), {:.0} % (p90); on average {:+.0} %",
+        errors.len(),
+        at(0.5),
+        at(0.9),
+        mean * 100.0,
+    );
+    assert!(at(0.5) < 34.0, "the median estimate is off by more than a third");
+}
+
+fn wait_long(server: &Server, id: &str) {
+    while server.status(id)["status"] != "completed" {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+#[ignore = "takes a minute; prints figures"]
+fn the_error_of_estimates_on_a_steady_machine() {
+    error_of_estimates("tone", humming(Duration::from_millis(5)));
+}
+
+#[test]
+#[ignore = "takes minutes; prints figures"]
+fn the_error_of_estimates_of_the_embedded_model() {
+    let pico: Offers = Box::new(|library| {
+        let settings = declaim::config::Settings::default();
+        let folder = tempfile::tempdir().unwrap();
+        let hub = declaim::models::HubSettings::new(&settings.hub, &|_name| None);
+        let models = declaim::models::Models::new(folder.path(), &settings.models, hub).unwrap();
+        chatterbox::offers(&Placement::from(&settings), settings.model.watermark, &models, library)
+    });
+    error_of_estimates("pico", pico);
 }

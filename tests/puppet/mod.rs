@@ -20,7 +20,10 @@ pub(crate) type OnToken = Arc<dyn Fn(&str, usize) -> Result<(), ModelError> + Se
 
 /// What the model was asked and what became of it, in order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Record(Arc<Mutex<Vec<Take>>>);
+pub(crate) struct Record {
+    takes: Arc<Mutex<Vec<Take>>>,
+    foretold: Arc<Mutex<Vec<String>>>,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Take {
@@ -32,7 +35,12 @@ pub(crate) struct Take {
 
 impl Record {
     pub(crate) fn takes(&self) -> Vec<Take> {
-        self.0.lock().unwrap().clone()
+        self.takes.lock().unwrap().clone()
+    }
+
+    /// The texts that were told to come, in order; each as often as it was told.
+    pub(crate) fn foretold(&self) -> Vec<String> {
+        self.foretold.lock().unwrap().clone()
     }
 
     /// The texts that were spoken to their end, in order.
@@ -101,6 +109,10 @@ impl SpeechModel for Puppet {
         }
     }
 
+    fn expect(&mut self, next: Vec<ChunkRequest>) {
+        self.record.foretold.lock().unwrap().extend(next.into_iter().map(|chunk| chunk.text));
+    }
+
     fn speak(
         &mut self,
         chunk: &ChunkRequest,
@@ -108,7 +120,7 @@ impl SpeechModel for Puppet {
         progress: &mut dyn FnMut(f32),
     ) -> Result<Vec<f32>, ModelError> {
         let index = {
-            let mut takes = self.record.0.lock().unwrap();
+            let mut takes = self.record.takes.lock().unwrap();
             takes.push(Take { text: chunk.text.clone(), tokens: 0, finished: false });
             takes.len() - 1
         };
@@ -117,10 +129,10 @@ impl SpeechModel for Puppet {
                 return Err(ModelError::Cancelled);
             }
             (self.on_token)(&chunk.text, token)?;
-            self.record.0.lock().unwrap()[index].tokens += 1;
+            self.record.takes.lock().unwrap()[index].tokens += 1;
             progress((token + 1) as f32 / TOKENS as f32);
         }
-        self.record.0.lock().unwrap()[index].finished = true;
+        self.record.takes.lock().unwrap()[index].finished = true;
         Ok(vec![0.1; TOKENS * SAMPLES_PER_TOKEN])
     }
 }

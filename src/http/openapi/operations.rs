@@ -182,6 +182,11 @@ fn server() -> Vec<Operation> {
             "It would",
             json!({ "type": "object", "properties": { "status": text(), "model": text(), "jobs": { "type": "object" } } }),
         ),
+        Operation::new("get", "/metrics", "Server", "What it counts, for Prometheus").gives(
+            200,
+            "Prometheus' text format, version 0.0.4",
+            Some(("text/plain; version=0.0.4; charset=utf-8", text())),
+        ),
         Operation::new("get", "/api/model-info", "Server", "The default model, and every other").json("The models", "ModelInfo"),
     ]
 }

@@ -94,6 +94,23 @@ pub(super) fn jobs() -> Vec<Operation> {
             .object("It is kept", object()),
         Operation::new("delete", "/api/jobs/{id}/favourite", "Jobs", "Let a job expire again")
             .object("It may expire", object()),
+        Operation::new("get", "/api/queue", "Jobs", "How the queue is doing").json("The queue", "Queue"),
+        Operation::new(
+            "post",
+            "/api/queue/pause",
+            "Jobs",
+            "Take jobs and keep them: what is spoken gives way at its next chunk edge, unless it is of high priority",
+        )
+        .json("The queue, paused", "Queue"),
+        Operation::new("post", "/api/queue/resume", "Jobs", "End a pause or a drain")
+            .json("The queue, running", "Queue"),
+        Operation::new(
+            "post",
+            "/api/queue/drain",
+            "Jobs",
+            "Take no jobs and speak those that there are, before an upgrade; the next start ends it",
+        )
+        .json("The queue, draining", "Queue"),
         in_parts(Operation::new("get", "/outputs/{file}", "Jobs", "The same, by its file's name")),
     ]
 }

@@ -158,6 +158,7 @@ pub(super) fn schemas() -> Value {
             "progress": percent,
             "created_at": seconds(),
             "started_at": seconds(),
+            "first_audio_at": seconds(),
             "completed_at": seconds(),
             "elapsed_sec": seconds(),
             "seed": count(),
@@ -173,6 +174,16 @@ pub(super) fn schemas() -> Value {
             "file_size_bytes": count(),
             "duration_sec": seconds(),
             "text": text(),
+        })),
+        "Queue": object(&["state", "since", "queued", "running", "by_priority", "longest_wait_sec"], json!({
+            "state": { "enum": ["running", "paused", "draining"] },
+            "since": seconds(),
+            "queued": count(),
+            "running": count(),
+            "by_priority": { "type": "object", "additionalProperties": object(&["queued", "running"], json!({
+                "queued": count(), "running": count(),
+            })) },
+            "longest_wait_sec": { "type": ["number", "null"], "minimum": 0 },
         })),
         "Voice": object(&["id", "name", "kind", "language", "origin", "default", "usable", "models"], json!({
             "id": text(),
@@ -197,6 +208,7 @@ pub(super) fn schemas() -> Value {
             "supports_multilingual": flag(),
             "supported_languages": { "type": "object" },
             "state": text(),
+            "queue": { "enum": ["running", "paused", "draining"] },
             "models": { "type": "array", "items": { "type": "object" } },
             "output_formats": { "type": "array", "items": text() },
             "version": text(),

@@ -13,9 +13,10 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::gate::read_state;
 use super::{Result, Store, StoreError, read_id};
 use crate::breakpoints::{pass, reach};
-use crate::jobs::{Idempotency, JobId, NewBatch, NewJob};
+use crate::jobs::{Idempotency, JobId, NewBatch, NewJob, QueueState};
 
 /// Wishes that may wait for the commit before them; more wait at the door.
 const ORDERS_WAITING: usize = 1024;
@@ -46,6 +47,8 @@ pub(in crate::jobs) enum Refusal {
     KeyReused,
     QueueFull,
     ClientFull,
+    /// The queue takes no jobs at the moment.
+    Draining,
 }
 
 #[derive(Debug)]
@@ -146,11 +149,15 @@ async fn add(connection: &mut SqliteConnection, order: &Order) -> Result<Additio
     }
     let waiting = sqlx::query(
         "select (select count(*) from jobs where status = 'queued'),
-                (select count(*) from jobs where status = 'queued' and client = ?)",
+                (select count(*) from jobs where status = 'queued' and client = ?),
+                (select state from queue)",
     )
     .bind(&first.client.name)
     .fetch_one(&mut *connection)
     .await?;
+    if read_state(waiting.try_get(2)?)? == QueueState::Draining {
+        return Ok(Addition::Refused(Refusal::Draining));
+    }
     let more = order.jobs.len() as u64;
     if waiting.try_get::<i64, _>(0)?.cast_unsigned() + more > order.bounds.total.into() {
         return Ok(Addition::Refused(Refusal::QueueFull));
@@ -308,7 +315,7 @@ impl Store {
         sqlx::query(
             "update jobs
              set status = 'queued', error = null, finished_at = null, progress = 0, current_chunk = 0,
-                 retries = 0, crashes = 0, due_at = ?, turn = ?
+                 retries = 0, device_failures = 0, crashes = 0, due_at = ?, turn = ?
              where id = ?",
         )
         .bind(now)

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Result, Store, read_id};
 use crate::breakpoints::{pass, reach};
-use crate::jobs::{CancelOutcome, JobId, Output};
+use crate::jobs::{CancelOutcome, JobId, Output, Priority};
 use crate::speech::SpeechRequest;
 
 /// The third start in a row that kills the process before a new chunk is finished is the last one.
@@ -29,6 +29,8 @@ pub(in crate::jobs) struct Next {
     pub(in crate::jobs) model: Option<String>,
     /// It has waited for so long that it goes before what is more urgent.
     pub(in crate::jobs) is_overdue: bool,
+    /// How often the device has failed it; what it needs for the next try hangs on that.
+    pub(in crate::jobs) device_failures: u32,
 }
 
 /// A job that was just taken up.
@@ -40,8 +42,18 @@ pub(in crate::jobs) struct Claimed {
     pub(in crate::jobs) owner: String,
     /// What the client was told before an interruption.
     pub(in crate::jobs) progress: u8,
-    /// Tries already spent on failures of the device.
+    /// Tries already spent on failures that may pass.
     pub(in crate::jobs) retries: u32,
+    /// Failures of the device among them.
+    pub(in crate::jobs) device_failures: u32,
+    pub(in crate::jobs) priority: Priority,
+    /// Arrival and first start, in milliseconds since the Unix epoch.
+    pub(in crate::jobs) created_at: i64,
+    pub(in crate::jobs) started_at: i64,
+    /// It is the first start.
+    pub(in crate::jobs) is_first: bool,
+    /// Something of it was heard before.
+    pub(in crate::jobs) was_heard: bool,
 }
 
 /// A finished chunk and what it was spoken from.
@@ -57,6 +69,17 @@ pub(in crate::jobs) struct Checkpoint {
     pub(in crate::jobs) took_ms: u64,
     /// SHA-256 of its file; empty for chunks of older programs.
     pub(in crate::jobs) digest: String,
+}
+
+/// How a job comes to another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::jobs) struct Again<'a> {
+    /// Not before, in milliseconds since the Unix epoch.
+    pub(in crate::jobs) due_at: i64,
+    /// As a sentence.
+    pub(in crate::jobs) why: &'a str,
+    /// The device failed, so the next try should be more careful with it.
+    pub(in crate::jobs) by_device: bool,
 }
 
 /// What became of the jobs that a dead process left running.
@@ -76,8 +99,9 @@ impl Store {
             return Ok(Some(next));
         }
         let row = sqlx::query(
-            "select id, json_extract(request, '$.model') as model from jobs
-             where status = 'queued' and due_at <= ? order by priority desc, turn, seq limit 1",
+            "select id, json_extract(request, '$.model') as model, device_failures from jobs
+             where status = 'queued' and due_at <= ? and (select state from queue) <> 'paused'
+             order by priority desc, turn, seq limit 1",
         )
         .bind(now)
         .fetch_optional(&self.readers)
@@ -87,10 +111,10 @@ impl Store {
 
     async fn next_overdue(&self, now: i64, before: i64) -> Result<Option<Next>> {
         let row = sqlx::query(
-            "select id, json_extract(request, '$.model') as model from jobs
+            "select id, json_extract(request, '$.model') as model, device_failures from jobs
              where status = 'queued' and due_at <= ?1 and created_at < ?2 and priority < (
                  select max(priority) from jobs where status = 'queued' and due_at <= ?1
-             )
+             ) and (select state from queue) <> 'paused'
              order by seq limit 1",
         )
         .bind(now)
@@ -100,7 +124,7 @@ impl Store {
         row.map(|row| read_next(&row, true)).transpose()
     }
 
-    /// Takes a job up, unless it is no longer queued, or a more urgent one has come. A request that this program cannot
+    /// Takes a job up, unless it is no longer queued, a more urgent one has come, or the queue was paused. A request that this program cannot
     /// read, because a newer one stored it, fails its job. `model_wait_ms` is for the record.
     pub(in crate::jobs) async fn claim(
         &self,
@@ -114,11 +138,13 @@ impl Store {
             "update jobs
              set status = 'running', claim = ?1, starts = starts + 1, started_at = coalesce(started_at, ?2),
                  waits_for = null, model_wait_ms = ?5
-             where id = ?3 and status = 'queued' and (?4 or not exists (
+             where id = ?3 and status = 'queued' and (select state from queue) <> 'paused' and (?4 or not exists (
                  select 1 from jobs as ahead
                  where ahead.status = 'queued' and ahead.due_at <= ?2 and ahead.priority > jobs.priority
              ))
-             returning id, request, owner, progress, retries, priority, client, turn, turn + cost as turn_end",
+             returning id, request, owner, progress, retries, device_failures, priority, client, turn,
+                       turn + cost as turn_end, created_at, started_at, starts = 1 and started_at = ?2 as is_first,
+                       first_audio_at is not null as was_heard",
         )
         .bind(&token)
         .bind(now)
@@ -164,26 +190,36 @@ impl Store {
             owner: row.try_get("owner")?,
             progress: row.try_get("progress")?,
             retries: row.try_get("retries")?,
+            device_failures: row.try_get("device_failures")?,
+            priority: Priority::from_number(row.try_get("priority")?),
+            created_at: row.try_get("created_at")?,
+            started_at: row.try_get("started_at")?,
+            is_first: row.try_get("is_first")?,
+            was_heard: row.try_get("was_heard")?,
         }))
     }
 
-    /// Whether something more urgent waits for this job to give way.
-    pub(in crate::jobs) async fn is_overtaken(&self, claim: &Claim, now: i64) -> Result<bool> {
+    /// Whether something more urgent waits for this job to give way, or the queue was paused and nobody holds the line.
+    pub(in crate::jobs) async fn must_give_way(&self, claim: &Claim, now: i64) -> Result<bool> {
         let row = sqlx::query(
             "select exists (
                  select 1 from jobs as ahead
                  where ahead.status = 'queued' and ahead.due_at <= ?1
                    and ahead.priority > (select priority from jobs where id = ?2)
+                   and (select state from queue) <> 'paused'
+             ) or exists (
+                 select 1 from jobs where id = ?2 and priority < ?3 and (select state from queue) = 'paused'
              )",
         )
         .bind(now)
         .bind(claim.id.to_string())
+        .bind(Priority::Interactive.as_number())
         .fetch_one(&self.readers)
         .await?;
         Ok(row.try_get(0)?)
     }
 
-    /// Lets a more urgent job pass. It goes on where it was, and that it does so is not counted as a start.
+    /// Lets a more urgent job pass, or a pause begin. It goes on where it was, and that it does so is not counted as a start.
     pub(in crate::jobs) async fn give_way(&self, claim: &Claim) -> Result<bool> {
         self.fenced(
             sqlx::query(
@@ -233,7 +269,8 @@ impl Store {
         .await
     }
 
-    /// Notes a finished chunk whose file is synced, and that this start got somewhere.
+    /// Notes a finished chunk whose file is synced, that this start got somewhere, and that the job can be heard now, if
+    /// it could not before.
     pub(in crate::jobs) async fn checkpoint(
         &self,
         claim: &Claim,
@@ -261,7 +298,10 @@ impl Store {
         .bind(&chunk.digest)
         .execute(&mut *transaction)
         .await?;
-        sqlx::query("update jobs set crashes = 0 where id = ? and claim = ?")
+        sqlx::query(
+            "update jobs set crashes = 0, first_audio_at = coalesce(first_audio_at, ?) where id = ? and claim = ?",
+        )
+            .bind(now)
             .bind(claim.id.to_string())
             .bind(&claim.token)
             .execute(&mut *transaction)
@@ -271,6 +311,18 @@ impl Store {
         self.written.notify_one();
         pass("after checkpoint");
         Ok(noted.rows_affected() > 0)
+    }
+
+    /// Notes that the first block of a job was heard before its first chunk was finished.
+    pub(in crate::jobs) async fn heard(&self, claim: &Claim, at: i64) -> Result<bool> {
+        self.fenced(
+            sqlx::query(
+                "update jobs set first_audio_at = coalesce(first_audio_at, ?) where id = ? and claim = ?",
+            )
+            .bind(at),
+            claim,
+        )
+        .await
     }
 
     /// The finished chunks of a job, in order.
@@ -362,15 +414,17 @@ impl Store {
     }
 
     /// Puts a job back to be tried again from `due_at` on, says why, and counts the try.
-    pub(in crate::jobs) async fn retry(&self, claim: &Claim, due_at: i64, why: &str) -> Result<bool> {
+    pub(in crate::jobs) async fn retry(&self, claim: &Claim, again: Again<'_>) -> Result<bool> {
         self.fenced(
             sqlx::query(
                 "update jobs
-                 set status = 'queued', claim = null, retries = retries + 1, due_at = ?, waits_for = ?
+                 set status = 'queued', claim = null, retries = retries + 1, due_at = ?, waits_for = ?,
+                     device_failures = device_failures + ?
                  where id = ? and claim = ?",
             )
-            .bind(due_at)
-            .bind(why),
+            .bind(again.due_at)
+            .bind(again.why)
+            .bind(again.by_device),
             claim,
         )
         .await
@@ -419,5 +473,10 @@ impl Store {
 }
 
 fn read_next(row: &SqliteRow, is_overdue: bool) -> Result<Next> {
-    Ok(Next { id: read_id(row.try_get("id")?)?, model: row.try_get("model")?, is_overdue })
+    Ok(Next {
+        id: read_id(row.try_get("id")?)?,
+        model: row.try_get("model")?,
+        is_overdue,
+        device_failures: row.try_get("device_failures")?,
+    })
 }

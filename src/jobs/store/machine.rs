@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::tests::{BOUNDS, Table, checkpoint, output, request, table};
+use super::tests::{BOUNDS, Table, again, checkpoint, output, request, table};
 use super::*;
 use crate::jobs::{CancelOutcome, Client, EventKind, NewJob, Priority};
 
@@ -154,7 +154,7 @@ impl Machine {
             }
             Step::TryAgain { worker } => {
                 let Some((index, claim, stands)) = self.claim(worker) else { return };
-                assert_eq!(store.retry(&claim, 0, "why").await.unwrap(), stands);
+                assert_eq!(store.retry(&claim, again(0)).await.unwrap(), stands);
                 if stands {
                     self.end(index, JobStatus::Queued);
                 }

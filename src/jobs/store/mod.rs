@@ -10,9 +10,11 @@ mod batches;
 mod claims;
 mod estimates;
 mod feed;
+mod gate;
 mod history;
 mod reading;
 mod retention;
+mod upkeep;
 mod webhooks;
 
 use std::path::Path;
@@ -28,13 +30,16 @@ use tokio::sync::{Notify, mpsc};
 use super::{JobId, JobStatus};
 use adding::Order;
 pub(super) use adding::{Addition, Bounds, Refusal};
-pub(super) use claims::{Checkpoint, Claim, Claimed, Next};
+pub(super) use claims::{Again, Checkpoint, Claim, Claimed, Next};
+pub(super) use gate::Depth;
+pub(super) use upkeep::{Look, Promised};
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_jobs.sql"),
     include_str!("../../../migrations/0002_models.sql"),
     include_str!("../../../migrations/0003_queue.sql"),
+    include_str!("../../../migrations/0005_operations.sql"),
 ];
 
 /// Another process, such as the command line, may hold the write lock for a moment.

@@ -12,7 +12,7 @@ macro_rules! columns {
     () => {
         "id, seq, status, priority, request, progress, current_chunk, total_chunks, created_at, started_at, finished_at,
          error, output_file, output_bytes, output_duration_ms, starts, waits_for, owner, client, favourite, rerun_of,
-         callback_url, batch_id, batch_position"
+         callback_url, batch_id, batch_position, first_audio_at"
     };
 }
 
@@ -100,6 +100,7 @@ pub(super) fn read_job(row: &SqliteRow) -> Result<Job> {
         total_chunks: row.try_get("total_chunks")?,
         created_at: row.try_get("created_at")?,
         started_at: row.try_get("started_at")?,
+        first_audio_at: row.try_get("first_audio_at")?,
         finished_at: row.try_get("finished_at")?,
         error: row.try_get("error")?,
         output,

@@ -30,6 +30,13 @@ impl Store {
         .collect()
     }
 
+    /// How many are owed.
+    pub(in crate::jobs) async fn count_due_webhooks(&self) -> Result<u64> {
+        let row =
+            sqlx::query("select count(*) from webhooks where state = 'due'").fetch_one(&self.readers).await?;
+        Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
+    }
+
     pub(in crate::jobs) async fn webhook_delivered(&self, seq: i64) -> Result<()> {
         sqlx::query(
             "update webhooks set state = 'delivered', attempts = attempts + 1, problem = null where seq = ?",

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use super::{JobId, Jobs, Shared, StoreError, now_ms, with_causes};
+use super::{JobId, Jobs, Shared, StoreError, log_span, now_ms, with_causes};
 use crate::config::Settings;
 use crate::files::{FileError, write_bytes};
 use call::{Call, Caller};
@@ -170,12 +170,15 @@ impl Webhooks {
         let store = &self.shared.store;
         match answered {
             Ok(()) => {
-                tracing::info!(job = %due.job, url = due.url, "called back");
+                log_span(due.job).in_scope(|| tracing::info!(url = due.url, "called back"));
+                self.shared.meters.called("delivered");
                 store.webhook_delivered(due.seq).await
             }
             Err(problem) => {
                 let again = (due.attempts + 1 < self.max_attempts).then(|| pause(due.attempts));
-                tracing::warn!(job = %due.job, url = due.url, problem, ?again, "a call back failed");
+                log_span(due.job)
+                    .in_scope(|| tracing::warn!(url = due.url, problem, ?again, "a call back failed"));
+                self.shared.meters.called(if again.is_some() { "failed" } else { "given_up" });
                 let due_at = again.map(|pause| now_ms() + pause.as_millis() as i64);
                 store.webhook_failed(due.seq, &problem, due_at).await
             }

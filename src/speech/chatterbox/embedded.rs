@@ -10,7 +10,7 @@ use chatterbox::watermark::Watermark;
 use super::marking::Marking;
 use super::spoken::{Spoken, parameters};
 use super::{Offer, Placement, in_one_line, not_loaded, start};
-use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
+use crate::speech::model::{ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind};
 
 /// Its voices are synthesisers', which nobody could take for a person.
 const MARKED_BY_MAKER: bool = false;
@@ -19,10 +19,19 @@ const MARKED_BY_MAKER: bool = false;
 pub(super) fn offer(device: &Placement, marking: &Marking) -> Option<Offer> {
     let (device, marking) = (device.clone(), marking.clone());
     match pico_info(&marking) {
-        Ok(info) => Some(Offer::new(info, move || {
-            let spoken = load(&start(&device)?, marking.load(MARKED_BY_MAKER)?)?;
-            Ok(Box::new(spoken.with_chunks_together(device.chunks_together)))
-        })),
+        Ok(info) => {
+            let fallback = device.fallback();
+            let load_on = move |device: &Placement| -> Result<Box<dyn SpeechModel>, ModelError> {
+                let spoken = load(&start(device)?, marking.load(MARKED_BY_MAKER)?)?;
+                Ok(Box::new(spoken.with_chunks_together(device.chunks_together)))
+            };
+            let again = load_on.clone();
+            let offer = Offer::new(info, move || load_on(&device));
+            Some(match fallback {
+                Some(cpu) => offer.with_fallback(move || again(&cpu)),
+                None => offer,
+            })
+        }
         Err(error) => {
             tracing::error!(error = in_one_line(&error), "the embedded model cannot be described");
             None

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chatterbox::device::Precision;
@@ -17,7 +18,7 @@ use super::marking::Marking;
 use super::spoken::{Spoken, parameters};
 use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::models::{Architecture, InstalledModel, Models, Role};
-use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};
+use crate::speech::model::{ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind};
 use crate::voices::Library;
 use crate::voices::clip::Needs;
 
@@ -87,7 +88,17 @@ pub(super) fn found(models: &Models) -> Vec<Found> {
 
 pub(super) fn offer(found: Found, device: &Placement, marking: &Marking, library: &Library) -> Offer {
     let (device, marking, library) = (device.clone(), marking.clone(), library.clone());
-    Offer::new(found.describe(&marking), move || Ok(Box::new(found.load(&device, &marking, &library)?)))
+    let (info, fallback) = (found.describe(&marking), device.fallback());
+    let found = Arc::new(found);
+    let load_on = move |device: &Placement| -> Result<Box<dyn SpeechModel>, ModelError> {
+        Ok(Box::new(found.load(device, &marking, &library)?))
+    };
+    let again = load_on.clone();
+    let offer = Offer::new(info, move || load_on(&device));
+    match fallback {
+        Some(cpu) => offer.with_fallback(move || again(&cpu)),
+        None => offer,
+    }
 }
 
 impl Found {

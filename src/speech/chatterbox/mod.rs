@@ -15,7 +15,7 @@ pub use marking::{BORDER, DetectError, Detection, detect};
 
 use super::catalog::Offer;
 use super::model::ModelError;
-use crate::config::{Precision, Settings, WatermarkUse};
+use crate::config::{FallbackDevice, Precision, Settings, WatermarkUse};
 use crate::models::Models;
 use crate::voices::Library;
 
@@ -28,6 +28,16 @@ pub struct Placement {
     pub precision: Option<Precision>,
     /// Chunks that decode together, at most.
     pub chunks_together: usize,
+    /// Speak a job on the CPU that the device has failed more than once.
+    pub falls_back: bool,
+}
+
+impl Placement {
+    /// Where a model goes whose device has failed; `None` where that is not wished, or where it is on the CPU already.
+    fn fallback(&self) -> Option<Self> {
+        let expects_gpu = self.device.parse().is_ok_and(chatterbox::device::expects_gpu);
+        (self.falls_back && expects_gpu).then(|| Self { device: "cpu".to_owned(), ..self.clone() })
+    }
 }
 
 impl From<&Settings> for Placement {
@@ -36,6 +46,7 @@ impl From<&Settings> for Placement {
             device: settings.tts_engine.device.clone(),
             precision: settings.model.precision,
             chunks_together: settings.model.chunks_together,
+            falls_back: settings.tts_engine.fallback_device == FallbackDevice::Cpu,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [`Lease`], and a leased model stays until the lease ends, whatever else is loaded or unloaded meanwhile.
 
 mod memory;
+mod meters;
 mod plan;
 mod residents;
 mod state;
@@ -22,6 +23,7 @@ use tokio::sync::{oneshot, watch};
 use super::Cancel;
 use super::catalog::{Catalog, UnknownModel};
 use super::model::{ChunkRequest, ConversionRequest, ModelError, ModelInfo};
+use meters::Meters;
 pub use state::{ModelState, ModelStatus, States};
 use thread::{Order, Thread};
 
@@ -90,6 +92,7 @@ struct EngineThread {
     /// `None` once stopped: the thread ends when the channel closes.
     orders: Mutex<Option<mpsc::Sender<Order>>>,
     states: watch::Receiver<States>,
+    meters: Arc<Meters>,
     /// Set to end a chunk that is being spoken while the engine stops.
     stop: Cancel,
     handle: Mutex<Option<JoinHandle<()>>>,
@@ -105,10 +108,12 @@ impl Engine {
         // Speaking is bounded by the leases, so the channel need not be.
         let (orders, inbox) = mpsc::channel();
         let stop = Cancel::default();
-        let (worker, states) = Thread::new(catalog.clone(), settings, inbox, stop.clone());
+        let meters = Arc::new(Meters::default());
+        let (worker, states) =
+            Thread::new(catalog.clone(), settings, Arc::clone(&meters), inbox, stop.clone());
         let handle = std::thread::Builder::new().name("models".to_owned()).spawn(move || worker.run())?;
-        let thread =
-            EngineThread { orders: Mutex::new(Some(orders)), states, stop, handle: Mutex::new(Some(handle)) };
+        let (orders, handle) = (Mutex::new(Some(orders)), Mutex::new(Some(handle)));
+        let thread = EngineThread { orders, states, meters, stop, handle };
         Ok(Self { thread: Arc::new(thread), catalog, settings })
     }
 
@@ -134,12 +139,24 @@ impl Engine {
     /// it cannot lie beside. Dropping the future gives the wish up; a load that has begun goes on.
     pub async fn lease(&self, model: &str) -> Result<Lease, LeaseError> {
         let info = Arc::new(self.catalog.find(model)?);
+        let resident = info.name.clone();
+        self.lease_as(info, resident).await
+    }
+
+    /// [`Self::lease`] on the device that the model falls back to when its own has failed; on its own where it has none.
+    pub async fn lease_fallback(&self, model: &str) -> Result<Lease, LeaseError> {
+        let info = Arc::new(self.catalog.find(model)?);
+        let resident = self.catalog.fallback_of(&info.name).unwrap_or_else(|| info.name.clone());
+        self.lease_as(info, resident).await
+    }
+
+    async fn lease_as(&self, info: Arc<ModelInfo>, resident: String) -> Result<Lease, LeaseError> {
         let (reply, answer) = oneshot::channel();
-        if !self.thread.order(Order::Lease { model: info.name.clone(), reply }) {
+        if !self.thread.order(Order::Lease { model: resident.clone(), reply }) {
             return Err(LeaseError::Stopped);
         }
         // Made before the answer: whatever happens to this future, the thread hears of the end of the lease it counts.
-        let lease = Lease { engine: self.clone(), info };
+        let lease = Lease { engine: self.clone(), info, resident };
         answer.await.unwrap_or(Err(LeaseError::Stopped))?;
         Ok(lease)
     }
@@ -200,6 +217,8 @@ impl Engine {
 pub struct Lease {
     engine: Engine,
     info: Arc<ModelInfo>,
+    /// Under which name the thread keeps it: its own, or that of the one on the fallback device.
+    resident: String,
 }
 
 impl Lease {
@@ -211,7 +230,7 @@ impl Lease {
     /// Says what will be spoken after the next chunk, so that the model may work ahead. Does not wait.
     pub fn expect(&self, next: Vec<ChunkRequest>) {
         // A thread that has stopped needs no telling.
-        let _ = self.engine.thread.order(Order::Expect { model: self.info.name.clone(), next });
+        let _ = self.engine.thread.order(Order::Expect { model: self.resident.clone(), next });
     }
 
     /// Speaks one chunk: mono samples in −1..1 at [`ModelInfo::sample_rate`]. Waits its turn, and for a model that is
@@ -236,7 +255,7 @@ impl Lease {
     ) -> Result<Vec<f32>, ModelError> {
         let stopped = || ModelError::NotLoaded("the engine has stopped".to_owned());
         let (reply, answer) = oneshot::channel();
-        let model = self.info.name.clone();
+        let model = self.resident.clone();
         let (chunk, span) = (Box::new(chunk), tracing::Span::current());
         if !self.engine.thread.order(Order::Speak { model, chunk, cancel, progress, listener, reply, span }) {
             return Err(stopped());
@@ -255,7 +274,7 @@ impl Lease {
     ) -> Result<Vec<f32>, ModelError> {
         let stopped = || ModelError::NotLoaded("the engine has stopped".to_owned());
         let (reply, answer) = oneshot::channel();
-        let model = self.info.name.clone();
+        let model = self.resident.clone();
         let (recording, span) = (Box::new(recording), tracing::Span::current());
         if !self.engine.thread.order(Order::Convert { model, recording, cancel, progress, reply, span }) {
             return Err(stopped());
@@ -269,7 +288,7 @@ impl Drop for Lease {
         // What was begun ahead of a job that has ended is of no use to the next.
         self.expect(Vec::new());
         // A thread that has stopped keeps no accounts.
-        let _ = self.engine.thread.order(Order::Release { model: self.info.name.clone() });
+        let _ = self.engine.thread.order(Order::Release { model: self.resident.clone() });
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::meters::Meters;
 use super::plan::{Plan, Resident, plan};
 use super::state::{ModelState, States};
 use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading, memory};
@@ -52,6 +53,7 @@ pub(super) struct Residents {
     catalog: Catalog,
     settings: EngineSettings,
     publish: watch::Sender<States>,
+    meters: Arc<Meters>,
     stop: Cancel,
     held: HashMap<String, Held>,
     /// How many hold or await a lease, by model.
@@ -65,10 +67,11 @@ impl Residents {
         catalog: Catalog,
         settings: EngineSettings,
         publish: watch::Sender<States>,
+        meters: Arc<Meters>,
         stop: Cancel,
     ) -> Self {
         let (held, leases, failures) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { catalog, settings, publish, stop, held, leases, failures }
+        Self { catalog, settings, publish, meters, stop, held, leases, failures }
     }
 
     /// Counts a lease; the model need not be there yet.
@@ -195,6 +198,7 @@ impl Residents {
         held.used_at = Instant::now();
         spoken.unwrap_or_else(|panic| {
             let message = panic_message(&*panic);
+            self.meters.crashes.add(1);
             tracing::error!(model = name, %message, "the model crashed; it is loaded afresh when it is needed");
             self.let_go(name, &format!("it crashed: {message}"));
             Err(ModelError::Panicked(message))
@@ -225,7 +229,7 @@ impl Residents {
                 return Err(Missing::Failed(LeaseError::NotNow { model: name.to_owned(), reason, retry_in }));
             }
         }
-        let info = self.catalog.find(name).map_err(|unknown| Missing::Failed(unknown.into()))?;
+        let info = self.catalog.resident(name).map_err(|unknown| Missing::Failed(unknown.into()))?;
         let residents = self.residents();
         let taken = residents.iter().map(|resident| resident.bytes).sum();
         let budget = self.settings.memory_bytes.unwrap_or_else(|| memory::automatic_budget(taken));
@@ -260,6 +264,8 @@ impl Residents {
         match loaded {
             Ok((model, loaded)) => {
                 let load_time = started.elapsed();
+                self.meters.loads.add("loaded");
+                self.meters.load_time.observe(load_time.as_secs_f64());
                 tracing::info!(
                     model = name,
                     device = loaded.device,
@@ -276,6 +282,7 @@ impl Residents {
                 Ok(())
             }
             Err(error) => {
+                self.meters.loads.add("failed");
                 let reason = match error {
                     // The sentence around it says as much already.
                     ModelError::NotLoaded(reason) => reason,
@@ -296,6 +303,7 @@ impl Residents {
     /// Drops a model that nobody may need this moment.
     fn let_go(&mut self, name: &str, why: &str) {
         let Some(held) = self.held.remove(name) else { return };
+        self.meters.unloads.add(1);
         // A model that crashed may stumble over its own broken state once more.
         if catch_unwind(AssertUnwindSafe(move || drop(held))).is_err() {
             tracing::warn!(model = name, "dropping the model failed");

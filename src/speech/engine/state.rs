@@ -69,6 +69,11 @@ impl States {
         self.0.get(name).cloned().unwrap_or_else(ModelStatus::untouched)
     }
 
+    /// Every model that was ever asked for, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ModelStatus)> {
+        self.0.iter().map(|(name, status)| (name.as_str(), status))
+    }
+
     pub(super) fn entry(&mut self, name: &str) -> &mut ModelStatus {
         self.0.entry(name.to_owned()).or_insert_with(ModelStatus::untouched)
     }

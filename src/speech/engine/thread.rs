@@ -1,11 +1,13 @@
 //! What runs on the models' thread: orders one after another, and between them what time brings: a model that was idle for
 //! long enough goes, the default model is tried again after a failed load.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
 
+use super::meters::Meters;
 use super::residents::{Missing, Residents};
 use super::state::{ModelState, States};
 use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading};
@@ -74,6 +76,7 @@ impl Thread {
     pub(super) fn new(
         catalog: Catalog,
         settings: EngineSettings,
+        meters: Arc<Meters>,
         inbox: Receiver<Order>,
         stop: Cancel,
     ) -> (Self, watch::Receiver<States>) {
@@ -90,7 +93,7 @@ impl Thread {
             states.entry(model).state = ModelState::Loading;
         }
         let (publish, followed) = watch::channel(states);
-        let residents = Residents::new(catalog, settings, publish, stop);
+        let residents = Residents::new(catalog, settings, publish, meters, stop);
         (Self { residents, inbox, waiting: Vec::new(), preload }, followed)
     }
 

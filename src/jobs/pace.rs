@@ -15,7 +15,7 @@ const FADING: f64 = 0.95;
 /// Chunks looked at when the server starts.
 const FROM_HISTORY: u32 = 100;
 
-/// A chunk that was spoken.
+/// Work that was done: a chunk with all that goes with it, or the joining of a job's chunks, which adds no characters.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Lap {
     pub(super) model: String,

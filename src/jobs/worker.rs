@@ -614,9 +614,14 @@ impl Speaking {
         self.keep(&checkpoint, first_block.load(Ordering::Relaxed)).await?;
         self.shared.meters.chunk(outcome, takes);
         self.shared.meters.spoke(count * 1000 / u64::from(info.sample_rate.max(1)), took_ms);
-        let characters = chunk.text.chars().count() as u64;
-        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms });
+        self.learn(info, chunk.text.chars().count() as u64, begun);
         Ok(())
+    }
+
+    /// Remembers for estimates what so many characters took since `begun`, with all that goes with them.
+    fn learn(&self, info: &ModelInfo, characters: u64, begun: Instant) {
+        let took_ms = millis(begun.elapsed());
+        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms });
     }
 
     /// Notes a finished chunk, and with the first one when the job could first be heard: at its first block, if somebody
@@ -666,6 +671,7 @@ impl Speaking {
             Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
         });
         let output = output.await??;
+        self.learn(info, 0, begun);
         self.progress.raise(99.0);
         Ok(Spoken { output, encode_ms: millis(begun.elapsed()) })
     }

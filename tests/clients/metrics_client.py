@@ -14,13 +14,13 @@ def ask(path, body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(URL + path, data, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as answer:
-        return answer.headers, answer.read().decode()
+        return answer.headers, answer.read()
 
 
 def families():
     headers, text = ask("/metrics")
     assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8", headers["Content-Type"]
-    found = list(text_string_to_metric_families(text))
+    found = list(text_string_to_metric_families(text.decode()))
     names = [family.name for family in found]
     assert len(names) == len(set(names)), names
     return {family.name: family for family in found}

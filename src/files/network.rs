@@ -64,15 +64,12 @@ fn unescaped(place: &str) -> String {
     let mut text = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let code = piece.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match code {
-            Some(code) => {
-                text.push(char::from(code));
-                text.push_str(&piece[3..]);
-            }
-            None => {
-                text.push('\\');
-                text.push_str(piece);
-            }
+        if let Some(code) = code {
+            text.push(char::from(code));
+            text.push_str(&piece[3..]);
+        } else {
+            text.push('\\');
+            text.push_str(piece);
         }
     }
     text

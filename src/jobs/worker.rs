@@ -5,37 +5,31 @@
 //! it wrote and says nothing more, so a cancelled job can never end as failed. A finished chunk is on disk before its
 //! row exists and is never spoken twice; after a crash at most the chunk in the making is lost.
 
+mod progress;
+mod speaking;
+mod stopped;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use super::meters::ChunkOutcome;
-use super::outputs::Outputs;
-use super::pace::Lap;
-use super::store::{Again, Checkpoint, Claim, Claimed, Next};
-use super::{JobId, Jobs, Output, Priority, QueueState, Shared, StoreError, log_span, now_ms, with_causes};
-use crate::breakpoints::pass;
-use crate::files::FileError;
-use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
+use super::store::{Again, Claim, Claimed, Next};
+use super::{JobId, Jobs, QueueState, Shared, StoreError, log_span, now_ms, with_causes};
+use crate::speech::Cancel;
 use crate::speech::catalog::UnknownModel;
-use crate::speech::chunk::Chunk;
-use crate::speech::engine::{Engine, Lease, LeaseError, OnBlock, OnProgress};
-use crate::speech::model::{ChunkRequest, FORESIGHT, Failure, ModelError, ModelInfo};
-use crate::speech::request::voice_id;
-use crate::speech::stream::{Ending, Live};
-use crate::speech::takes::Takes;
-use crate::speech::{self, Cancel, SpeechRequest};
+use crate::speech::engine::{Engine, Lease, LeaseError};
+use crate::speech::model::ModelError;
+use crate::speech::stream::Ending;
+use progress::Progress;
+use speaking::Speaking;
+use stopped::{Spoken, Stopped};
 
 /// How long an idle worker trusts its wake-up: another process may have queued a job, and a retry may be due.
 const IDLE_POLL: Duration = Duration::from_millis(500);
-
-/// How often progress is written, if it changed, and the claim looked at, if it did not. A cancellation from another
-/// process is noticed within this.
-const TICK: Duration = Duration::from_millis(100);
 
 /// The wait before a database that fails is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -54,9 +48,6 @@ const RETRY_LONGEST: Duration = Duration::from_mins(1);
 /// once more where it was, its chunks one by one.
 const FAILURES_TO_FALL_BACK: u32 = 2;
 
-/// Percent when the last chunk is spoken; what is left until 99 is joining, encoding and syncing.
-const SPOKEN: f32 = 98.0;
-
 /// Takes up jobs, one at a time.
 #[derive(Debug)]
 pub struct Worker {
@@ -64,66 +55,6 @@ pub struct Worker {
     engine: Engine,
     /// Jobs taken up so far.
     turns: AtomicU32,
-}
-
-/// Why a job did not get to its end.
-#[derive(Debug, thiserror::Error)]
-enum Stopped {
-    #[error("the claim is lost: the job was cancelled or is gone")]
-    Lost,
-    #[error("the server is stopping")]
-    Interrupted,
-    #[error("a more urgent job waits, or the queue was paused")]
-    Overtaken,
-    #[error(transparent)]
-    Model(ModelError),
-    #[error(transparent)]
-    NoModel(UnknownModel),
-    #[error("the audio could not be put together")]
-    Stitch(#[source] AssembleError),
-    #[error("the audio could not be stored")]
-    Outputs(#[from] FileError),
-    #[error("the job could not be kept up to date")]
-    Store(#[from] StoreError),
-    #[error("the job crashed; this is a bug")]
-    Crashed(#[from] tokio::task::JoinError),
-}
-
-impl Stopped {
-    /// What failed, where the same job could succeed another time: what the user caused never does, what the machine did
-    /// may.
-    fn cause(&self) -> Option<&'static str> {
-        match self {
-            Self::Model(error) => error.failure().map(Failure::as_str),
-            Self::Outputs(_) => Some("disk"),
-            Self::Crashed(_) => Some(Failure::Crash.as_str()),
-            Self::Stitch(_) | Self::Store(_) => Some("other"),
-            Self::Lost | Self::Interrupted | Self::Overtaken | Self::NoModel(_) => None,
-        }
-    }
-
-    /// Whether the next try should be more careful with the device.
-    fn is_by_device(&self) -> bool {
-        matches!(self, Self::Model(error) if error.failure().is_some())
-    }
-}
-
-/// A job that was spoken to its end.
-#[derive(Debug)]
-struct Spoken {
-    output: Output,
-    /// Milliseconds to join, encode and sync it.
-    encode_ms: u64,
-}
-
-impl From<AssembleError> for Stopped {
-    fn from(error: AssembleError) -> Self {
-        match error {
-            // Whoever cancelled knows why; `Speaking::why_cancelled` asks.
-            AssembleError::Cancelled => Self::Model(ModelError::Cancelled),
-            broken @ AssembleError::Stitch(_) => Self::Stitch(broken),
-        }
-    }
 }
 
 impl Worker {
@@ -366,341 +297,6 @@ fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Joi
     tokio::task::spawn_blocking(move || span.in_scope(work))
 }
 
-/// How far a job is, shared between the model's thread, which raises it at every token, and the task that writes it down.
-#[derive(Debug)]
-struct Progress {
-    percent: AtomicU32,
-    /// Counted from 1.
-    chunk: AtomicU32,
-}
-
-impl Progress {
-    fn starting_at(percent: u8) -> Self {
-        Self { percent: AtomicU32::new(percent.into()), chunk: AtomicU32::new(0) }
-    }
-
-    fn raise(&self, percent: f32) {
-        // Rounds down, so nothing is shown before it is done.
-        self.percent.fetch_max(percent.clamp(0.0, 99.0) as u32, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> (u8, u32) {
-        (self.percent.load(Ordering::Relaxed) as u8, self.chunk.load(Ordering::Relaxed))
-    }
-}
-
-/// A job in hand.
-struct Speaking {
-    shared: Arc<Shared>,
-    /// Until the job ends, its model stays.
-    lease: Lease,
-    claim: Claim,
-    owner: String,
-    priority: Priority,
-    /// Milliseconds since the Unix epoch.
-    created_at: i64,
-    /// Something of it could be heard already.
-    was_heard: AtomicBool,
-    /// The device has failed it before: its chunks are spoken one by one.
-    is_careful: bool,
-    cancel: Cancel,
-    stop: CancellationToken,
-    /// `cancel` for async code: nobody waits for a token, or for a model that is being loaded.
-    give_up: CancellationToken,
-    progress: Arc<Progress>,
-    /// What listeners follow.
-    live: Arc<Live>,
-}
-
-impl Speaking {
-    async fn run(self, request: SpeechRequest) -> Result<Spoken, Stopped> {
-        let mut speaking = std::pin::pin!(self.speak(&request));
-        tokio::select! {
-            spoken = &mut speaking => spoken.map_err(|error| self.why_cancelled(error)),
-            stopped = self.watch() => {
-                self.cancel.cancel();
-                self.give_up.cancel();
-                // To its next safe place, never dropped: a file that is being written must not appear after the
-                // files of the job were removed.
-                speaking.await.map_err(|_cancelled| stopped)
-            }
-        }
-    }
-
-    /// Ends only when the job must: writes progress that changed, and looks at the claim where nothing changed.
-    async fn watch(&self) -> Stopped {
-        let mut written = (0, 0);
-        loop {
-            if self.stop.run_until_cancelled(tokio::time::sleep(TICK)).await.is_none() {
-                return Stopped::Interrupted;
-            }
-            let now = self.progress.read();
-            let mine = if now == written {
-                self.shared.store.holds(&self.claim).await
-            } else {
-                self.shared.store.progress(&self.claim, now.0, now.1).await
-            };
-            match mine {
-                Ok(true) => {
-                    if now != written {
-                        self.shared.hub.progress(self.claim.id, &self.owner, now.0, now.1);
-                    }
-                    written = now;
-                }
-                Ok(false) => return Stopped::Lost,
-                // A tick that fails is not worth a job; the writes that matter will fail by themselves.
-                Err(error) => {
-                    tracing::warn!(error = with_causes(&error), "cannot write progress");
-                }
-            }
-        }
-    }
-
-    /// The model says "cancelled" whoever wanted it; the reason is known here.
-    fn why_cancelled(&self, stopped: Stopped) -> Stopped {
-        match stopped {
-            Stopped::Model(ModelError::Cancelled) if self.stop.is_cancelled() => Stopped::Interrupted,
-            Stopped::Model(ModelError::Cancelled) => Stopped::Lost,
-            other => other,
-        }
-    }
-
-    async fn speak(&self, request: &SpeechRequest) -> Result<Spoken, Stopped> {
-        let info = Arc::clone(self.lease.info());
-        let chunks = self.plan(request, &info).await?;
-        let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
-        self.live.begin(info.sample_rate, chunks.iter().map(|chunk| chunk.pause).collect());
-        let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
-        let percent_per_character = SPOKEN / characters.max(1) as f32;
-        let mut before = 0.0;
-        let mut has_spoken = false;
-        for (position, chunk) in (0_u32..).zip(&chunks) {
-            let length = chunk.text.chars().count() as f32 * percent_per_character;
-            self.progress.chunk.store(position + 1, Ordering::Relaxed);
-            let known = spoken.iter().position(|checkpoint| checkpoint.position == position);
-            let known = known.map(|index| spoken.swap_remove(index));
-            if !self.is_finished(known, chunk, &info).await? {
-                if has_spoken {
-                    // Never before a chunk of its own, so that the job gets on however often it is overtaken.
-                    if self.shared.store.must_give_way(&self.claim, now_ms()).await? {
-                        return Err(Stopped::Overtaken);
-                    }
-                    // Not beside the first, whose sound somebody waits for; nor where that was too much for the device.
-                    if !self.is_careful {
-                        self.foretell(
-                            request,
-                            &info,
-                            (position + 1..).zip(&chunks[position as usize + 1..]),
-                        )?;
-                    }
-                }
-                has_spoken = true;
-                let progress = Arc::clone(&self.progress);
-                let on_progress: OnProgress = Arc::new(move |share| progress.raise(before + share * length));
-                self.speak_chunk(request, &info, position, chunk, on_progress).await?;
-            }
-            self.live.keep();
-            before += length;
-            self.progress.raise(before);
-        }
-        self.join(request, &info, chunks).await
-    }
-
-    async fn plan(&self, request: &SpeechRequest, info: &Arc<ModelInfo>) -> Result<Vec<Chunk>, Stopped> {
-        let (copy, model) = (request.clone(), Arc::clone(info));
-        let chunks = blocking(move || speech::plan(&copy, &model)).await?;
-        if chunks.is_empty() {
-            return Err(Stopped::Model(ModelError::NothingToSpeak));
-        }
-        fence(self.shared.store.plan(&self.claim, chunks.len() as u32).await?)?;
-        Ok(chunks)
-    }
-
-    /// Whether an earlier start has spoken this very chunk with this model, and its file is there.
-    async fn is_finished(
-        &self,
-        known: Option<Checkpoint>,
-        chunk: &Chunk,
-        info: &ModelInfo,
-    ) -> Result<bool, Stopped> {
-        let Some(known) = known else { return Ok(false) };
-        if known.text != chunk.text || known.model != info.name || known.sample_rate != info.sample_rate {
-            return Ok(false);
-        }
-        let (outputs, id) = (self.shared.outputs.clone(), self.claim.id);
-        Ok(blocking(move || outputs.has_chunk(id, known.position, known.samples, &known.digest)).await?)
-    }
-
-    /// Tells the model what follows. A chunk among it that an earlier start has finished is begun in vain, which is rare.
-    fn foretell<'a>(
-        &self,
-        request: &SpeechRequest,
-        info: &ModelInfo,
-        behind: impl Iterator<Item = (u32, &'a Chunk)>,
-    ) -> Result<(), Stopped> {
-        let next = behind.take(FORESIGHT).map(|(position, chunk)| order(request, info, position, chunk));
-        self.lease.expect(next.collect::<Result<_, _>>()?);
-        Ok(())
-    }
-
-    async fn speak_chunk(
-        &self,
-        request: &SpeechRequest,
-        info: &ModelInfo,
-        position: u32,
-        chunk: &Chunk,
-        on_progress: OnProgress,
-    ) -> Result<(), Stopped> {
-        let mut order = order(request, info, position, chunk)?;
-        pass("before chunk");
-        let begun = Instant::now();
-        let live = Arc::clone(&self.live);
-        // Milliseconds since the Unix epoch; 0 before the first block.
-        let first_block = Arc::new(AtomicI64::new(0));
-        let heard_first = Arc::clone(&first_block);
-        let listener: OnBlock = Arc::new(move |block| {
-            if heard_first.load(Ordering::Relaxed) == 0 {
-                heard_first.store(now_ms(), Ordering::Relaxed);
-            }
-            live.hear(block);
-        });
-        // Whole is a little less work, and a little better: see docs/PERFORMANCE.md.
-        let listener = (self.shared.streams.listeners(self.claim.id) > 0).then_some(listener);
-        // What was heard cannot be taken back.
-        let retakes = if listener.is_some() { 0 } else { request.retakes };
-        let mut takes = Takes::new(&order.text, info.sample_rate, order.seed, retakes);
-        loop {
-            order.seed = takes.seed();
-            let (heard, progress) = (listener.clone(), Arc::clone(&on_progress));
-            let speaking = self.lease.speak_to(heard, order.clone(), self.cancel.clone(), progress);
-            let samples = match self.give_up.run_until_cancelled(speaking).await {
-                Some(Ok(samples)) => samples,
-                Some(Err(error)) => {
-                    if !matches!(error, ModelError::Cancelled) {
-                        self.shared.meters.chunk(ChunkOutcome::Failed, 1);
-                    }
-                    return Err(Stopped::Model(error));
-                }
-                None => return Err(Stopped::Model(ModelError::Cancelled)),
-            };
-            if takes.add(samples) {
-                break;
-            }
-        }
-        let (samples, report) = takes.finish();
-        if report.takes > 1 || !report.faults.is_empty() {
-            tracing::warn!(chunk = position, ?report, "a chunk came out wrong");
-        }
-        let outcome = if report.faults.is_empty() { ChunkOutcome::Clean } else { ChunkOutcome::Faulty };
-        let takes = report.takes;
-        let took_ms = millis(begun.elapsed());
-        let count = samples.len() as u64;
-        let (outputs, id, sample_rate) = (self.shared.outputs.clone(), self.claim.id, info.sample_rate);
-        let digest = blocking(move || {
-            // First the report: the samples make the chunk exist.
-            outputs.write_report(id, position, &report)?;
-            outputs.write_chunk(id, position, sample_rate, &samples)
-        })
-        .await??;
-        let checkpoint = Checkpoint {
-            position,
-            text: chunk.text.clone(),
-            model: info.name.clone(),
-            sample_rate: info.sample_rate,
-            samples: count,
-            took_ms,
-            digest,
-        };
-        self.keep(&checkpoint, first_block.load(Ordering::Relaxed)).await?;
-        self.shared.meters.chunk(outcome, takes);
-        self.shared.meters.spoke(count * 1000 / u64::from(info.sample_rate.max(1)), took_ms);
-        self.learn(info, chunk.text.chars().count() as u64, begun);
-        Ok(())
-    }
-
-    /// Remembers for estimates what so many characters took since `begun`, with all that goes with them.
-    fn learn(&self, info: &ModelInfo, characters: u64, begun: Instant) {
-        let took_ms = millis(begun.elapsed());
-        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms });
-    }
-
-    /// Notes a finished chunk, and with the first one when the job could first be heard: at its first block, if somebody
-    /// listened to it.
-    async fn keep(&self, checkpoint: &Checkpoint, first_block: i64) -> Result<(), Stopped> {
-        let store = &self.shared.store;
-        let is_first = !self.was_heard.swap(true, Ordering::Relaxed);
-        if is_first && first_block != 0 {
-            fence(store.heard(&self.claim, first_block).await?)?;
-        }
-        let now = now_ms();
-        fence(store.checkpoint(&self.claim, checkpoint, now).await?)?;
-        if is_first {
-            let heard_at = if first_block == 0 { now } else { first_block };
-            self.shared.meters.heard(self.priority, heard_at - self.created_at);
-        }
-        Ok(())
-    }
-
-    /// All chunks into the one file that the request asks for.
-    async fn join(
-        &self,
-        request: &SpeechRequest,
-        info: &ModelInfo,
-        chunks: Vec<Chunk>,
-    ) -> Result<Spoken, Stopped> {
-        pass("before joining");
-        let begun = Instant::now();
-        let (outputs, id, cancel) = (self.shared.outputs.clone(), self.claim.id, self.cancel.clone());
-        let (request, sample_rate) = (request.clone(), info.sample_rate);
-        let output = blocking(move || {
-            let spoken: Vec<SpokenChunk> = (0_u32..)
-                .zip(chunks)
-                .map(|(position, chunk)| SpokenChunk {
-                    path: outputs.chunk_path(id, position),
-                    text: chunk.text,
-                    pause: chunk.pause,
-                    report: outputs.report(id, position),
-                })
-                .collect();
-            let file_name = Outputs::result_name(id, request.format);
-            let (bytes, assembled) = outputs.publish::<_, Stopped>(&file_name, |file| {
-                Ok(assemble(&spoken, sample_rate, &request, &cancel, file)?)
-            })?;
-            outputs.write_timeline(id, &assembled.timeline)?;
-            let duration_ms = assembled.duration_ms;
-            Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
-        });
-        let output = output.await??;
-        self.learn(info, 0, begun);
-        self.progress.raise(99.0);
-        Ok(Spoken { output, encode_ms: millis(begun.elapsed()) })
-    }
-}
-
-/// What the model is asked for.
-fn order(
-    request: &SpeechRequest,
-    info: &ModelInfo,
-    position: u32,
-    chunk: &Chunk,
-) -> Result<ChunkRequest, Stopped> {
-    // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
-    let voice = voice_id(&request.voice, info)
-        .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
-    Ok(ChunkRequest {
-        text: chunk.text.clone(),
-        voice: voice.to_owned(),
-        language: request.language.clone(),
-        sampling: request.sampling,
-        // Each chunk has its own, so that a chunk sounds the same whichever of them an earlier start has finished.
-        seed: request.seed.wrapping_add(position.into()),
-    })
-}
-
-fn fence(mine: bool) -> Result<(), Stopped> {
-    if mine { Ok(()) } else { Err(Stopped::Lost) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -714,16 +310,5 @@ mod tests {
         }
         assert_eq!(retry_pause(u32::MAX, 0), RETRY_LONGEST.mul_f64(0.75));
         assert_eq!(retry_pause(0, u32::MAX), RETRY_FIRST.mul_f64(1.25));
-    }
-
-    #[test]
-    fn progress_never_falls_and_leaves_100_to_the_finished_row() {
-        let progress = Progress::starting_at(40);
-        progress.raise(10.0);
-        assert_eq!(progress.read().0, 40);
-        progress.raise(54.9);
-        assert_eq!(progress.read().0, 54);
-        progress.raise(100.0);
-        assert_eq!(progress.read().0, 99);
     }
 }

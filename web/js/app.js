@@ -4,9 +4,10 @@ import { createApi } from "./base/api.js";
 import { byId } from "./base/dom.js";
 import { language, LANGUAGES, pickLanguage, translate, use } from "./base/i18n.js";
 import { createRouter } from "./base/router.js";
-import { browserStorage } from "./base/storage.js";
+import { browserStorage, tabStorage } from "./base/storage.js";
 import { createStore } from "./base/store.js";
 import { startTheme } from "./base/theme.js";
+import { createFeed } from "./jobs/feed.js";
 import { createModelsView } from "./models/models-view.js";
 import { createHistoryView } from "./history/history-view.js";
 import { CONNECTING, watchServer } from "./server/server.js";
@@ -38,8 +39,14 @@ function announce(text) {
   byId("announcer").textContent = text;
 }
 
+/** What happens to jobs. Its line is opened when the server is known to answer. */
+const feed = createFeed({
+  connect: () => new WebSocket(new URL("/tts/ws", location.href.replace(/^http/, "ws"))),
+  onLost: () => watcher.nudge(),
+});
+
 /** What views share. */
-const shared = { api, storage, store, favourites, announce, refreshServer: () => watcher.nudge(), refreshVoices };
+const shared = { api, feed, storage, tabStorage: tabStorage(), store, favourites, announce, refreshServer: () => watcher.nudge(), refreshVoices };
 const views = {
   speak: createSpeakView(shared),
   history: createHistoryView({ ...shared, root: byId("view-history"), onEdit: edit }),
@@ -69,6 +76,7 @@ async function onServer(view) {
   const wasReady = store.get().server.kind === "ready";
   store.set({ server: view });
   statusBar.render(view);
+  if (view.info) feed.ensure();
   if (view.kind !== "ready") return;
   // Other models have other voices.
   const models = JSON.stringify([view.info.name ?? view.info.type, (view.info.models ?? []).map((model) => model.name)]);

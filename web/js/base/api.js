@@ -34,9 +34,14 @@ export function detailOf(body, status) {
   return t("server.status", { status: String(status) });
 }
 
-/** Where the audio of a finished job is. */
-export function resultUrl(jobId) {
-  return `/tts/${encodeURIComponent(jobId)}/result`;
+/** Where the audio of a finished job is; in a format of one's choice where one is named. */
+export function resultUrl(jobId, format = "") {
+  return `/tts/${encodeURIComponent(jobId)}/result${format ? `?format=${encodeURIComponent(format)}` : ""}`;
+}
+
+/** Where its captions are: "srt", "vtt" or "json". */
+export function captionsUrl(jobId, format) {
+  return `/tts/${encodeURIComponent(jobId)}/captions?format=${format}`;
 }
 
 /** The address of a page of jobs, or of their audio as an archive. */
@@ -78,6 +83,19 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     return parsed;
   }
 
+  async function sound(path, signal) {
+    let response;
+    try {
+      response = await fetchLike(path, { signal });
+    } catch (cause) {
+      throw new Unreachable(cause);
+    }
+    if (!response.ok) {
+      throw new ApiError(response.status, detailOf(await response.json().catch(() => null), response.status));
+    }
+    return response;
+  }
+
   const part = encodeURIComponent;
   /** Reading a few gigabytes takes what it takes. */
   const LONG = 30 * 60_000;
@@ -89,6 +107,11 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     status: (jobId, signal) => json(`/tts/${part(jobId)}/status`, { signal }),
     cancel: (jobId) => json(`/tts/${part(jobId)}`, { method: "DELETE" }),
     preview: (request, signal) => json("/api/preview", { method: "POST", body: request, signal }),
+
+    /** What requests mean by default: as it holds now, and as it was saved for the next start. */
+    settings: (signal) => json("/api/settings", { signal }),
+    saveSettings: (changes) => json("/save_settings", { method: "POST", body: changes }),
+    resetSettings: () => json("/reset_settings", { method: "POST", body: {} }),
 
     ready: (signal) => json("/readyz", { signal }),
     /** A page of jobs, newest first, and where the next one begins. @returns {Promise<{jobs: object[], next: string|null}>} */
@@ -114,18 +137,11 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     addVoice: (form) => json("/api/voices", { method: "POST", form, timeout: 120_000 }),
     renameVoice: (id, name) => json(`/api/voices/${part(id)}`, { method: "PATCH", body: { name } }),
     removeVoice: (id) => json(`/api/voices/${part(id)}`, { method: "DELETE" }),
+    /** When each sentence is heard; of a job under way what is known so far. */
+    captions: (jobId, signal) => json(captionsUrl(jobId, "json"), { signal }),
     /** The whole audio file, for drawing it. */
-    async audio(jobId, signal) {
-      let response;
-      try {
-        response = await fetchLike(resultUrl(jobId), { signal });
-      } catch (cause) {
-        throw new Unreachable(cause);
-      }
-      if (!response.ok) {
-        throw new ApiError(response.status, detailOf(await response.json().catch(() => null), response.status));
-      }
-      return response.arrayBuffer();
-    },
+    audio: async (jobId, signal) => (await sound(resultUrl(jobId), signal)).arrayBuffer(),
+    /** A job from its first word on, as WAV, while it is spoken. Resolves with the first sound. */
+    stream: async (jobId, signal) => (await sound(`/tts/${part(jobId)}/stream?format=wav`, signal)).body.getReader(),
   };
 }

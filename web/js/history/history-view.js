@@ -13,9 +13,11 @@ import { createVirtualList } from "./virtual-list.js";
 const BUSY_MS = 1500;
 const IDLE_MS = 8000;
 const TYPING_MS = 200;
+/** Events come in flocks; the list is asked for once for each. */
+const FLOCK_MS = 300;
 const STATES = ["", "queued", "running", "completed", "failed", "cancelled"];
 
-export function createHistoryView({ api, store, root, announce, onEdit }) {
+export function createHistoryView({ api, store, feed, root, announce, onEdit }) {
   const alert = element("p", { class: "alert", role: "alert", hidden: true });
   const search = element("input", { type: "search", id: "history-search", placeholder: t("history.search"), "aria-label": t("history.search"), oninput: typed });
   const status = element("select", { id: "history-status", "aria-label": t("history.state"), onchange: filter },
@@ -161,6 +163,20 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
     onEdit({ text: job.text ?? "", voice: job.voice, model: job.model, seed: String(job.seed ?? "") });
   }
 
+  let flocking = null;
+  feed.listen((event) => {
+    if (!loop || jobs === null) return;
+    if (event.event === "progress") {
+      jobs = jobs.map((job) => (job.job_id === event.job_id && job.status === "running" ? { ...job, progress: event.progress } : job));
+      render();
+    } else if (event.event !== "chunk" && event.event !== "planned") {
+      flocking ??= setTimeout(() => {
+        flocking = null;
+        loop?.nudge();
+      }, FLOCK_MS);
+    }
+  });
+
   audio.addEventListener("pause", stopped);
   audio.addEventListener("ended", stopped);
   store.watch(["voices"], render);
@@ -184,7 +200,7 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
           return IDLE_MS;
         }
         render();
-        return isBusy(jobs) ? BUSY_MS : IDLE_MS;
+        return isBusy(jobs) && !feed.isUp ? BUSY_MS : IDLE_MS;
       });
     },
     hide() {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { test } from "./harness.mjs";
-import { generate, openListening, open, QUICK, SLOW, stored, waitUntilFinished, waitUntilRunning } from "./steps.mjs";
+import { amend, answer, generate, openListening, open, QUICK, SLOW, stored, waitUntilFinished, waitUntilRunning } from "./steps.mjs";
 
 /** The player as it stands. */
 function heard(page) {
@@ -197,4 +197,41 @@ test("a server that is killed in mid-job falls silent and is heard again when it
   assert.ok((await page.getAttribute("#download", "href")).includes(id));
   const { now } = await heard(page);
   await waitUntilHeard(page, now + 0.5);
+});
+
+test("one sentence is spoken anew, and the result is heard from there (new take faked in the browser)", async ({ page, url }) => {
+  await amend(page, "**/api/jobs/*", (job) => ({ ...job, can_regenerate: true }));
+  let asked = null;
+  let take = null;
+  await page.route("**/api/jobs/*/chunks/*/regenerate", async (route) => {
+    asked = new URL(route.request().url()).pathname;
+    const reply = await fetch(`${url}/tts/enqueue`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text: QUICK }) });
+    take = (await reply.json()).job_id;
+    await route.fulfill({ status: 202, json: { job_id: take, status: "queued" } });
+  });
+  await open(page, url);
+  await generate(page, SLOW);
+  await waitUntilFinished(page, SLOW);
+  const id = await page.evaluate(() => /tts\/([^/]+)/.exec(document.querySelector("#download").getAttribute("href"))[1]);
+  await page.locator(".sentence").nth(2).click();
+  await page.waitForFunction(() => document.querySelector(".sentence[aria-current]")?.dataset.index === "2");
+  const start = (await heard(page)).now;
+  await page.click("#redo");
+  await page.locator("#announcer", { hasText: "The new take is there." }).waitFor();
+  assert.equal(asked, `/api/jobs/${id}/chunks/3/regenerate`);
+  await page.waitForFunction((from) => /take=1/.test(document.querySelector("#audio").src) && !document.querySelector("#audio").paused && document.querySelector("#audio").currentTime > from - 0.2, start);
+  assert.ok((await heard(page)).now < start + 4);
+});
+
+test("a sentence that cannot be spoken anew leaves everything as it was, with the reason (refusal faked in the browser)", { expectedErrors: /Failed to load resource/ }, async ({ page, url }) => {
+  await amend(page, "**/api/jobs/*", (job) => ({ ...job, can_regenerate: true }));
+  await answer(page, "**/api/jobs/*/chunks/*/regenerate", 409, { detail: "The pieces of this job are gone." });
+  await open(page, url);
+  await generate(page, QUICK);
+  await waitUntilFinished(page, QUICK);
+  await page.locator(".sentence").first().click();
+  await page.locator(".sentence[aria-current]").waitFor();
+  await page.click("#redo");
+  await page.getByText("The pieces of this job are gone.").waitFor();
+  assert.equal(await page.getAttribute("#redo", "aria-disabled"), "false");
 });

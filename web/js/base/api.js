@@ -119,6 +119,10 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
       const page = await json(jobsAddress("/api/jobs", filter), { signal });
       return { jobs: page.jobs, next: page.next_cursor };
     },
+    /** Everything about one job; of a finished one also whether its chunks can be spoken again (`can_regenerate`). */
+    job: (jobId, signal) => json(`/api/jobs/${part(jobId)}`, { signal }),
+    /** Speaks one chunk, counted from 1, with a new seed: as a job, whose end changes the result of this one. */
+    redoChunk: (jobId, chunk) => json(`/api/jobs/${part(jobId)}/chunks/${chunk}/regenerate`, { method: "POST", body: {} }),
     retryJob: (jobId) => json(`/api/jobs/${part(jobId)}/retry`, { method: "POST", body: {} }),
     /** As a new job, with a seed of its own. */
     rerunJob: (jobId) => json(`/api/jobs/${part(jobId)}/rerun`, { method: "POST", body: { seed: "new" } }),

@@ -7,6 +7,7 @@ import { bytes, clock } from "../base/format.js";
 import { t } from "../base/i18n.js";
 import { linesOf } from "./captions.js";
 import { createLiveSound } from "./live-sound.js";
+import { createRedo } from "./redo.js";
 import { createTranscript } from "./transcript.js";
 import { decode, draw, peaks, shapeSoFar } from "./waveform.js";
 
@@ -25,14 +26,12 @@ const CAPTION_FORMATS = ["srt", "vtt", "json"];
 
 /**
  * @param {object} parts
- * @param {(id: string, signal: AbortSignal) => Promise<ArrayBuffer>} parts.audioOf the whole file, for drawing it
- * @param {(id: string, signal: AbortSignal) => Promise<ReadableStreamDefaultReader<Uint8Array>>} parts.streamOf
- * @param {(id: string, signal: AbortSignal) => Promise<object>} parts.captionsOf
+ * @param {{audio: Function, stream: Function, captions: Function}} parts.api
  * @param {{get: () => {id: string, seconds: number}|null, set: (place: object|null) => void}} parts.place where this tab was
  * @param {() => void} parts.onChange playing has become paused, or the other way round
  * @param {(seed: number) => void} parts.onKeepSeed the next take shall repeat this one's seed
  */
-export function createPlayer({ audioOf, streamOf, captionsOf, place, onChange, onKeepSeed }) {
+export function createPlayer({ api, feed, announce, place, onChange, onKeepSeed }) {
   const root = byId("player");
   const audio = byId("audio");
   const button = byId("play");
@@ -56,11 +55,22 @@ export function createPlayer({ audioOf, streamOf, captionsOf, place, onChange, o
   let notedAt = 0;
   /** Where the file shall begin once it is known how long it is. */
   let startAt = 0;
+  /** Files of this page that were changed; an address of its own for each, or the browser would play what it has. */
+  let takes = 0;
 
   const transcript = createTranscript({ onChoose: ({ start }) => {
     seek(start);
     if (!controls.playing) void play();
   } });
+
+  const redo = createRedo({
+    api, feed, announce,
+    line: () => transcript.line,
+    onTrouble: (text) => say(alert, text),
+    onDone: (id, line) => {
+      if (currentId === id) reload(line.start);
+    },
+  });
 
   const fileDuration = () => (Number.isFinite(audio.duration) ? audio.duration : 0);
   const position = () => (live ? live.position : audio.currentTime);
@@ -217,7 +227,7 @@ export function createPlayer({ audioOf, streamOf, captionsOf, place, onChange, o
 
   async function drawShape(id, signal) {
     try {
-      const samples = await decode(await audioOf(id, signal));
+      const samples = await decode(await api.audio(id, signal));
       if (signal.aborted) return;
       shape = peaks(samples, RESOLUTION);
       wave.dataset.drawn = "true";
@@ -230,7 +240,7 @@ export function createPlayer({ audioOf, streamOf, captionsOf, place, onChange, o
   async function readCaptions(id, signal) {
     askedAt = Date.now();
     try {
-      const lines = linesOf(await captionsOf(id, signal));
+      const lines = linesOf(await api.captions(id, signal));
       if (signal.aborted) return;
       transcript.show(lines);
       byId("player-text").hidden = lines.length > 0;
@@ -238,6 +248,19 @@ export function createPlayer({ audioOf, streamOf, captionsOf, place, onChange, o
     } catch {
       // Nothing was sent yet, or a server of before there were captions. The text stands above all the same.
     }
+  }
+
+  /** The file has become another one. Heard from there, if anything is. */
+  function reload(seconds) {
+    const sounded = controls.playing;
+    toFile();
+    takes += 1;
+    audio.src = `${resultUrl(currentId)}?take=${takes}`;
+    startAt = seconds;
+    void drawShape(currentId, loading.signal);
+    void readCaptions(currentId, loading.signal);
+    if (sounded) void play();
+    showButton();
   }
 
   /** Everything of the job that was shown before goes. */
@@ -252,6 +275,7 @@ export function createPlayer({ audioOf, streamOf, captionsOf, place, onChange, o
     transcript.clear();
     byId("player-text").hidden = false;
     say(alert, null);
+    void redo.show(null);
   }
 
   function showFacts(entry, voiceName) {
@@ -333,7 +357,7 @@ export function createPlayer({ audioOf, streamOf, captionsOf, place, onChange, o
       audio.load();
       const was = place.get();
       live = createLiveSound({
-        open: (signal) => streamOf(entry.id, signal),
+        open: (signal) => api.stream(entry.id, signal),
         context: new AudioContext({ sampleRate, latencyHint: "playback" }),
         from: was?.id === entry.id ? was.seconds : 0,
         onChange: onLive,
@@ -355,6 +379,7 @@ export function createPlayer({ audioOf, streamOf, captionsOf, place, onChange, o
       showButton();
       if ((entry.bytes ?? 0) <= MAX_DRAWN_BYTES) void drawShape(entry.id, loading.signal);
       void readCaptions(entry.id, loading.signal);
+      void redo.show(entry.id);
       // What sounds goes on from the stream; the file takes over when it stops.
       if (goesOn && !live.playing) toFile();
       else if (!goesOn && autoplay) void play();

@@ -37,9 +37,9 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, favouri
   const preview = createPreviewPanel({ preview: api.preview, current: compose.values });
   const place = createPlace(tabStorage);
   const player = createPlayer({
-    audioOf: api.audio,
-    streamOf: api.stream,
-    captionsOf: api.captions,
+    api,
+    feed,
+    announce,
     place,
     onChange: renderHistory,
     onKeepSeed(seed) {

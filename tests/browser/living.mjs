@@ -92,3 +92,24 @@ test("defaults of the server are changed, wait for its next start, and hold then
   await server.start();
   await page.waitForFunction(() => document.querySelector("#setting-generation_defaults-chunk_size").value === "120", null, { timeout: 20_000 });
 });
+
+test("chapters of a document are spoken as one book, which is fetched as chapters or in one piece", async ({ page, url }) => {
+  await open(page, url);
+  const title = `Tides ${Date.now()}`;
+  await page.setInputFiles("#file", { name: `${title}.md`, mimeType: "text/markdown", buffer: Buffer.from("# One\n\nThe tide went out.\n\n# Two\n\nThe tide came in.\n\n# Three\n\nIt went out again.") });
+  await page.locator(".chapters input").nth(2).uncheck();
+  await page.getByRole("button", { name: "Speak as one book" }).click();
+  await page.locator("#document a[href='#/history']").click();
+  const book = page.locator("#batch-list > li", { hasText: title });
+  await book.getByText("2 of 2 are ready").waitFor({ timeout: 60_000 });
+  const fetched = async (press) => {
+    const started = page.waitForEvent("download");
+    await press();
+    const chunks = [];
+    for await (const chunk of await (await started).createReadStream()) chunks.push(chunk);
+    return Buffer.concat(chunks).toString("latin1");
+  };
+  assert.ok((await fetched(() => book.locator("[data-action=zip]").click())).startsWith("PK"));
+  await book.locator("summary").click();
+  assert.ok((await fetched(() => book.locator("[data-format=flac]").click())).startsWith("fLaC"));
+});

@@ -123,6 +123,10 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     job: (jobId, signal) => json(`/api/jobs/${part(jobId)}`, { signal }),
     /** Speaks one chunk, counted from 1, with a new seed: as a job, whose end changes the result of this one. */
     redoChunk: (jobId, chunk) => json(`/api/jobs/${part(jobId)}/chunks/${chunk}/regenerate`, { method: "POST", body: {} }),
+    /** Texts that were sent together, newest first. */
+    batches: (signal) => json("/api/batches", { signal }),
+    addBatch: (batch, key) => json("/api/batches", { method: "POST", body: batch, headers: { "Idempotency-Key": key }, timeout: 60_000 }),
+    cancelBatch: (id) => json(`/api/batches/${part(id)}`, { method: "DELETE" }),
     retryJob: (jobId) => json(`/api/jobs/${part(jobId)}/retry`, { method: "POST", body: {} }),
     /** As a new job, with a seed of its own. */
     rerunJob: (jobId) => json(`/api/jobs/${part(jobId)}/rerun`, { method: "POST", body: { seed: "new" } }),

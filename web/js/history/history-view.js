@@ -6,6 +6,8 @@ import { element, say } from "../base/dom.js";
 import { t } from "../base/i18n.js";
 import { repeat } from "../base/loop.js";
 import { confirmed, viewHead } from "../base/widgets.js";
+import { createBatchList } from "./batch-list.js";
+import { batchStatus } from "../jobs/batches.js";
 import { jobRow, metaOf } from "./job-row.js";
 import { extended, isBusy, passes, refreshed } from "./jobs.js";
 import { createVirtualList } from "./virtual-list.js";
@@ -29,8 +31,17 @@ export function createHistoryView({ api, store, feed, root, announce, onEdit }) 
   const box = element("div", { class: "card history-box", id: "history-list", tabindex: 0, role: "region", "aria-label": t("view.history") });
   const empty = element("p", { class: "hint history-empty", id: "history-empty" });
   const audio = new Audio();
+  const batchList = createBatchList({
+    formats: () => store.get().server.info?.output_formats ?? ["wav", "flac"],
+    alert,
+    onCancel: async (batch) => {
+      await api.cancelBatch(batch.batch_id);
+      loop?.nudge();
+    },
+  });
+  let batches = [];
   root.append(viewHead("title-history", t("view.history"), t("history.lead"), exporting),
-    element("div", { class: "filters" }, search, status, favourites, found), alert, empty, box);
+    element("div", { class: "filters" }, search, status, favourites, found), alert, batchList.root, empty, box);
 
   let jobs = null;
   let next = null;
@@ -199,6 +210,10 @@ export function createHistoryView({ api, store, feed, root, announce, onEdit }) 
           if (jobs === null) say(alert, error.message);
           return IDLE_MS;
         }
+        // Servers of before have none.
+        batches = await api.batches(signal).catch(() => batches);
+        if (signal.aborted) return null;
+        batchList.show(batches.filter((batch) => batchStatus(batch).isOpen || batchStatus(batch).hasSound));
         render();
         return isBusy(jobs) && !feed.isUp ? BUSY_MS : IDLE_MS;
       });

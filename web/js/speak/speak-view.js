@@ -13,6 +13,7 @@ import { createPlayer } from "../jobs/player.js";
 import { createHistory, entryFor, patchFrom } from "../jobs/recent.js";
 import { createHistoryList } from "../jobs/recent-list.js";
 import { refreshHistory } from "../jobs/refresh.js";
+import { batchOf } from "../jobs/batches.js";
 import { createCompose } from "./compose.js";
 import { createCopyMenu } from "./copy-menu.js";
 import { createDocumentPanel } from "./document-panel.js";
@@ -30,6 +31,8 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, favouri
   /** @type {import("../jobs/job.js").JobView|null} */
   let job = null;
   let follower = null;
+  /** A book that is on its way to the server. */
+  let book = null;
   /** Jobs that somebody sent from this very page: only they may sound by themselves. */
   const sent = new Set();
 
@@ -48,7 +51,7 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, favouri
     },
   });
   createPresetMenu({ storage, current: presetNow, model: () => compose.model, onChoose: compose.fillIn });
-  createDocumentPanel({ current: compose.values, onInsert: (text) => compose.fillIn({ text }), onSpeak: speakChapter, announce });
+  createDocumentPanel({ current: compose.values, onInsert: (text) => compose.fillIn({ text }), onSpeak: speakChapter, onBook: speakBook, announce });
   createCopyMenu({ current: compose.request, announce });
   const history = createHistory(storage, renderHistory);
   const jobCard = createJobCard({
@@ -137,6 +140,17 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, favouri
       follow(id, request);
     }
     refresher.nudge();
+  }
+
+  /** Chapters that are spoken one after the other and fetched together. */
+  async function speakBook(title, texts) {
+    const { request, problems } = buildRequest({ ...compose.values(), text: texts[0] });
+    if (problems) throw new Error(problems[0].message);
+    // The same press that is repeated after a lost answer is the same book.
+    const wish = JSON.stringify([title, texts, request]);
+    if (book?.wish !== wish) book = { wish, key: newKey() };
+    await api.addBatch(batchOf(title, texts, request), book.key);
+    book = null;
   }
 
   function follow(id, params) {

@@ -120,6 +120,7 @@ export default {
   "document.booked": { one: "{count} Kapitel wartet. Zu finden und zu holen unter:", other: "{count} Kapitel warten als ein Buch. Zu finden und zu holen unter:" },
   "document.none-chosen": "Mindestens ein Kapitel auswählen.",
   "batch.title": "Bücher und Stapel",
+  "batch.all": "Alle {count} zeigen",
   "batch.untitled": "Ohne Titel",
   "batch.progress": { one: "{count} von {total} ist fertig", other: "{count} von {total} sind fertig" },
   "batch.failed": { one: "{count} misslang", other: "{count} misslangen" },

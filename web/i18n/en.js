@@ -120,6 +120,7 @@ export default {
   "document.booked": { one: "{count} chapter is in the queue. It is found, and fetched, under:", other: "{count} chapters are in the queue as one book. It is found, and fetched, under:" },
   "document.none-chosen": "Choose at least one chapter.",
   "batch.title": "Books and batches",
+  "batch.all": "Show all {count}",
   "batch.untitled": "Untitled",
   "batch.progress": { one: "{count} of {total} is ready", other: "{count} of {total} are ready" },
   "batch.failed": { one: "{count} failed", other: "{count} failed" },

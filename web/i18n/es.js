@@ -120,6 +120,7 @@ export default {
   "document.booked": { one: "{count} capítulo está en la cola. Se encuentra en:", other: "{count} capítulos están en la cola como un libro. Se encuentra en:" },
   "document.none-chosen": "Elija al menos un capítulo.",
   "batch.title": "Libros y lotes",
+  "batch.all": "Mostrar los {count}",
   "batch.untitled": "Sin título",
   "batch.progress": { one: "{count} de {total} está listo", other: "{count} de {total} están listos" },
   "batch.failed": { one: "{count} falló", other: "{count} fallaron" },

@@ -120,6 +120,7 @@ export default {
   "document.booked": { one: "{count} chapitre est en attente. À retrouver sous :", other: "{count} chapitres sont en attente comme un livre. À retrouver sous :" },
   "document.none-chosen": "Choisissez au moins un chapitre.",
   "batch.title": "Livres et lots",
+  "batch.all": "Montrer les {count}",
   "batch.untitled": "Sans titre",
   "batch.progress": { one: "{count} sur {total} est prêt", other: "{count} sur {total} sont prêts" },
   "batch.failed": { one: "{count} échec", other: "{count} échecs" },

@@ -120,6 +120,7 @@ export default {
   "document.booked": { other: "{count} 章已作为一本书进入队列。可在此查看和下载：" },
   "document.none-chosen": "请至少选择一章。",
   "batch.title": "书籍与批次",
+  "batch.all": "显示全部 {count} 个",
   "batch.untitled": "无标题",
   "batch.progress": { other: "已完成 {count} / {total}" },
   "batch.failed": { other: "{count} 个失败" },

@@ -6,6 +6,9 @@ import { t } from "../base/i18n.js";
 import { badge, facts, meter, workButton } from "../base/widgets.js";
 import { batchStatus, resultAddress } from "../jobs/batches.js";
 
+/** Of those that have ended, so many are shown until somebody asks for all. */
+const NEWEST = 3;
+
 /**
  * @param {object} parts
  * @param {() => string[]} parts.formats
@@ -15,6 +18,14 @@ export function createBatchList({ formats, alert, onCancel }) {
   const list = element("ul", { class: "batch-list", id: "batch-list" });
   const root = element("section", { class: "card batches", "aria-labelledby": "title-batches", hidden: true },
     element("h3", { class: "label", id: "title-batches" }, t("batch.title")), list);
+  const more = element("button", { type: "button", class: "link", onclick: () => {
+    showsAll = true;
+    show(known);
+    list.querySelector(`li:nth-child(${NEWEST + 1}) :is(a, button)`)?.focus();
+  } });
+  root.append(more);
+  let showsAll = false;
+  let known = [];
   let drawn = "";
 
   function downloads(batch) {
@@ -44,19 +55,23 @@ export function createBatchList({ formats, alert, onCancel }) {
         ...(hasSound ? downloads(batch) : [])));
   }
 
-  return {
-    root,
-    /** @param {object[]} batches */
-    show(batches) {
-      root.hidden = batches.length === 0;
-      const now = Date.now();
-      const signature = JSON.stringify([batches, formats(), batches.map((batch) => ago(batch.created_at * 1000, now))]);
-      // An open menu is not taken from under somebody's hand.
-      if (signature === drawn || list.querySelector("details[open]")) return;
-      drawn = signature;
-      const focused = list.contains(document.activeElement) ? document.activeElement.closest("li").dataset.id : null;
-      list.replaceChildren(...batches.map((batch) => row(batch, now)));
-      if (focused) [...list.children].find((item) => item.dataset.id === focused)?.querySelector("button, a, summary")?.focus();
-    },
-  };
+  /** @param {object[]} batches newest first */
+  function show(batches) {
+    known = batches;
+    root.hidden = batches.length === 0;
+    const ended = batches.filter((batch) => !batchStatus(batch).isOpen);
+    const shown = showsAll ? batches : batches.filter((batch) => batchStatus(batch).isOpen || ended.indexOf(batch) < NEWEST);
+    more.hidden = shown.length === batches.length;
+    more.textContent = t("batch.all", { count: batches.length });
+    const now = Date.now();
+    const signature = JSON.stringify([shown, formats(), shown.map((batch) => ago(batch.created_at * 1000, now))]);
+    // An open menu is not taken from under somebody's hand.
+    if (signature === drawn || list.querySelector("details[open]")) return;
+    drawn = signature;
+    const focused = list.contains(document.activeElement) ? document.activeElement.closest("li").dataset.id : null;
+    list.replaceChildren(...shown.map((batch) => row(batch, now)));
+    if (focused) [...list.children].find((item) => item.dataset.id === focused)?.querySelector("button, a, summary")?.focus();
+  }
+
+  return { root, show };
 }

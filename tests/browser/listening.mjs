@@ -235,3 +235,17 @@ test("a sentence that cannot be spoken anew leaves everything as it was, with th
   await page.getByText("The pieces of this job are gone.").waitFor();
   assert.equal(await page.getAttribute("#redo", "aria-disabled"), "false");
 });
+
+test("only one sound at a time: what is played in the history silences the job that is heard", async ({ page, url }) => {
+  await open(page, url);
+  await generate(page, QUICK);
+  await waitUntilFinished(page, QUICK);
+  await generate(page, SLOW);
+  await page.click("#listen");
+  await waitUntilHeard(page);
+  await page.click(".nav a[href='#/history']");
+  await page.locator("#history-list [data-status=completed] [data-action=play]").first().click();
+  await page.waitForFunction(() => document.querySelector("#play").getAttribute("aria-label") === "Play");
+  await page.click(".nav a[href='#/speak']");
+  await page.keyboard.press("Escape");
+});

@@ -4,6 +4,7 @@ import { createApi } from "./base/api.js";
 import { byId } from "./base/dom.js";
 import { language, LANGUAGES, pickLanguage, translate, use } from "./base/i18n.js";
 import { createRouter } from "./base/router.js";
+import { createSolo } from "./base/solo.js";
 import { browserStorage, tabStorage } from "./base/storage.js";
 import { createStore } from "./base/store.js";
 import { startTheme } from "./base/theme.js";
@@ -41,7 +42,7 @@ const feed = createFeed({
 });
 
 /** What views share. */
-const shared = { api, feed, storage, tabStorage: tabStorage(), store, favourites, announce, refreshServer: () => watcher.nudge(), refreshVoices };
+const shared = { api, feed, solo: createSolo(), storage, tabStorage: tabStorage(), store, favourites, announce, refreshServer: () => watcher.nudge(), refreshVoices };
 const views = { speak: createSpeakView(shared) };
 
 /** The other views are fetched when somebody goes there, or shortly after the page can be used. */

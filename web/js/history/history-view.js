@@ -19,7 +19,7 @@ const TYPING_MS = 200;
 const FLOCK_MS = 300;
 const STATES = ["", "queued", "running", "completed", "failed", "cancelled"];
 
-export function createHistoryView({ api, store, feed, root, announce, onEdit }) {
+export function createHistoryView({ solo, api, store, feed, root, announce, onEdit }) {
   const alert = element("p", { class: "alert", role: "alert", hidden: true });
   const search = element("input", { type: "search", id: "history-search", placeholder: t("history.search"), "aria-label": t("history.search"), oninput: typed });
   const status = element("select", { id: "history-status", "aria-label": t("history.state"), onchange: filter },
@@ -31,6 +31,8 @@ export function createHistoryView({ api, store, feed, root, announce, onEdit }) 
   const box = element("div", { class: "card history-box", id: "history-list", tabindex: 0, role: "region", "aria-label": t("view.history") });
   const empty = element("p", { class: "hint history-empty", id: "history-empty" });
   const audio = new Audio();
+  const stopAudio = () => audio.pause();
+  audio.addEventListener("play", () => solo.take(stopAudio));
   const batchList = createBatchList({
     formats: () => store.get().server.info?.output_formats ?? ["wav", "flac"],
     alert,

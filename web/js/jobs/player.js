@@ -26,12 +26,13 @@ const CAPTION_FORMATS = ["srt", "vtt", "json"];
 
 /**
  * @param {object} parts
+ * @param {{take: (stop: () => void) => void}} parts.solo one sound at a time
  * @param {{audio: Function, stream: Function, captions: Function}} parts.api
  * @param {{get: () => {id: string, seconds: number}|null, set: (place: object|null) => void}} parts.place where this tab was
  * @param {() => void} parts.onChange playing has become paused, or the other way round
  * @param {(seed: number) => void} parts.onKeepSeed the next take shall repeat this one's seed
  */
-export function createPlayer({ api, feed, announce, place, onChange, onKeepSeed }) {
+export function createPlayer({ api, feed, solo, announce, place, onChange, onKeepSeed }) {
   const root = byId("player");
   const audio = byId("audio");
   const button = byId("play");
@@ -125,6 +126,7 @@ export function createPlayer({ api, feed, announce, place, onChange, onKeepSeed 
   }
 
   async function play() {
+    solo.take(pause);
     if (live) {
       await live.play();
       return;

@@ -25,7 +25,7 @@ import { createSending, newKey } from "./sending.js";
 const AGO_MS = 30_000;
 const LEAVING_MS = 250;
 
-export function createSpeakView({ api, storage, tabStorage, store, feed, favourites, announce, refreshServer }) {
+export function createSpeakView({ api, storage, tabStorage, store, feed, solo, favourites, announce, refreshServer }) {
   const currentJob = createCurrentJob(storage);
   const sending = createSending(storage);
   /** @type {import("../jobs/job.js").JobView|null} */
@@ -42,6 +42,7 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, favouri
   const player = createPlayer({
     api,
     feed,
+    solo,
     announce,
     place,
     onChange: renderHistory,

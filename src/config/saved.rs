@@ -3,9 +3,9 @@
 //! Only what a request means by default may be saved in this way. Where the server listens, what it may cost and whom it
 //! answers is for whoever has the machine.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{ConfigError, layers, settings};
+use super::{AudioOutput, ConfigError, GenerationDefaults, Settings, Text, layers, settings};
 
 /// The layer's file, in the data directory.
 pub const SAVED: &str = "saved-settings.json";
@@ -22,6 +22,60 @@ pub struct Change {
     pub saved: Vec<String>,
     /// And of what is no setting of this server, or not one that may be changed in this way.
     pub ignored: Vec<String>,
+}
+
+/// What may be saved as it holds now, in the sections of the file.
+pub fn shown(settings: &Settings) -> Value {
+    // Taken apart, so that no key can be forgotten.
+    let GenerationDefaults {
+        temperature,
+        exaggeration,
+        cfg_weight,
+        seed,
+        speed_factor,
+        language,
+        split_text,
+        chunk_size,
+        retakes,
+    } = &settings.generation_defaults;
+    let AudioOutput { format, sample_rate, bitrate_kbps } = &settings.audio_output;
+    let Text { normalize } = settings.text;
+    json!({
+        "generation_defaults": {
+            "temperature": temperature.map(as_written),
+            "exaggeration": exaggeration.map(as_written),
+            "cfg_weight": cfg_weight.map(as_written),
+            "seed": seed,
+            "speed_factor": as_written(*speed_factor),
+            "language": language,
+            "split_text": split_text,
+            "chunk_size": chunk_size,
+            "retakes": retakes,
+        },
+        "audio_output": { "format": format, "sample_rate": sample_rate, "bitrate_kbps": bitrate_kbps },
+        "text": { "normalize": normalize },
+        "tts_engine": { "default_voice_id": settings.tts_engine.default_voice_id },
+    })
+}
+
+/// 0.8 as 0.8, not as the double that is nearest to the float that is nearest to it.
+fn as_written(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_no_number| f64::from(number))
+}
+
+/// Whether something that was saved (the file's text) is not what holds now.
+pub fn is_waiting(saved: &Value, now: &Value) -> bool {
+    saved.as_object().into_iter().flatten().any(|(section, keys)| {
+        keys.as_object().into_iter().flatten().any(|(key, value)| !is_same(value, &now[section][key]))
+    })
+}
+
+/// 1 and 1.0 are the same wish.
+fn is_same(one: &Value, other: &Value) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => (one - other).abs() < 1e-6,
+        _ => one == other,
+    }
 }
 
 /// Lays what was sent over what was saved before (the file's text, if there is one). A file that cannot be read counts as
@@ -88,6 +142,25 @@ mod tests {
             change.layer,
             json!({ "generation_defaults": { "temperature": 0.5 }, "tts_engine": { "default_voice_id": "slt" } })
         );
+    }
+
+    #[test]
+    fn everything_that_may_be_saved_is_shown_as_it_holds() {
+        let defaults = layers::parse("the built-in configuration", super::super::DEFAULTS).unwrap();
+        let now = shown(&Settings::default());
+        for section in ["generation_defaults", "audio_output", "text"] {
+            let keys =
+                |value: &Value| value[section].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+            let (mut known, mut told) = (keys(&defaults), keys(&now));
+            known.sort();
+            told.sort();
+            assert_eq!(told, known, "{section}");
+        }
+        assert_eq!(now["generation_defaults"]["speed_factor"], json!(1.0));
+        assert_eq!(as_written(0.8), 0.8);
+        assert!(!is_waiting(&json!({ "generation_defaults": { "speed_factor": 1, "seed": 0 } }), &now));
+        assert!(is_waiting(&json!({ "generation_defaults": { "seed": 7 } }), &now));
+        assert!(is_waiting(&json!({ "tts_engine": { "default_voice_id": "ada" } }), &now));
     }
 
     #[test]

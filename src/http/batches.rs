@@ -4,8 +4,6 @@
 //! whole before any of it is kept; a wrong item is named by its number.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, Request, State};
@@ -13,7 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
-use waveform::encode::Format;
+use waveform::encode::{Encoding, Format};
 
 use super::Context;
 use super::archive::{archive, archive_name};
@@ -21,9 +19,9 @@ use super::caller::{Caller, idempotency};
 use super::error::ApiError;
 use super::extract::{Fields, is_json, media_type, parse, read_body};
 use super::files::Download;
+use super::recode::joined;
 use super::tts::{callback, checked, priority};
 use crate::jobs::{Batch, Job, JobStatus, NewBatch, NewJob, Priority};
-use crate::speech::join::join;
 use crate::speech::request::{self, DraftError};
 
 /// Failures that the state of a batch tells in full.
@@ -238,7 +236,7 @@ pub(super) async fn result(
             let sample_rate = format.sample_rate_for(sample_rate);
             let file_name = format!("{name}.{format}");
             let media_type = format.media_type(sample_rate);
-            let file = joined(&context, &jobs, format, sample_rate).await?;
+            let file = joined(&context, &jobs, Encoding::new(format, sample_rate)).await?;
             let size = file.metadata().await.map_err(ApiError::File)?.len();
             let entity_tag = format!("\"{id}-{}\"", batch.counts.completed);
             let download = Download { file, size, media_type, entity_tag, file_name };
@@ -246,26 +244,6 @@ pub(super) async fn result(
         }
         Some(other) => Err(DraftError::field("as", "zip or joined", format!("{other:?}")).into()),
     }
-}
-
-/// One file, made aside and removed from its folder at once: it is gone with the answer.
-async fn joined(
-    context: &Context,
-    jobs: &[Job],
-    format: Format,
-    sample_rate: u32,
-) -> Result<tokio::fs::File, ApiError> {
-    // Decoding takes a processor.
-    let _permit = Arc::clone(&context.uploading).acquire_owned().await.map_err(|_closed| ApiError::Bug)?;
-    let files: Vec<PathBuf> = jobs.iter().filter_map(|job| context.jobs.result_path(job)).collect();
-    let scratch = context.jobs.scratch().map_err(|error| ApiError::File(std::io::Error::other(error)))?;
-    let made = spawn_blocking(move || {
-        let out = scratch.file.try_clone().map_err(ApiError::File)?;
-        join(&files, format, sample_rate, out)
-            .map_err(|error| ApiError::File(std::io::Error::other(error)))?;
-        scratch.rewound().map_err(ApiError::File)
-    });
-    Ok(tokio::fs::File::from_std(made.await.map_err(|_panicked| ApiError::Bug)??))
 }
 
 /// Cancels what has not ended of it.

@@ -14,7 +14,8 @@ use super::extract::Id;
 use super::tts::{find, output};
 use crate::speech::request::DraftError;
 
-/// `?format=` srt (the default), vtt, or json, which also tells of the takes.
+/// `?format=` srt (the default), vtt, or json, which also tells of the takes. JSON is also given while a job is spoken to
+/// somebody: what was sent to him, and the text of what comes `next`.
 pub(super) async fn captions(
     State(context): State<Context>,
     caller: Caller,
@@ -22,6 +23,12 @@ pub(super) async fn captions(
     Query(asked): Query<HashMap<String, String>>,
 ) -> Result<Response, ApiError> {
     let job = find(&context, &caller, id).await?;
+    if !job.status.is_final()
+        && asked.get("format").is_some_and(|format| format == "json")
+        && let Some(heard) = context.jobs.heard_when(&job)
+    {
+        return Ok(Json(heard).into_response());
+    }
     output(&job)?;
     let timeline = context.jobs.spoken_when(id).await.ok_or(ApiError::AudioGone(id))?;
     let (media_type, text) = match asked.get("format").map_or("srt", String::as_str) {

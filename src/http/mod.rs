@@ -24,6 +24,7 @@ mod models;
 mod openai;
 mod openapi;
 mod queue;
+mod recode;
 mod socket;
 mod speak;
 mod stream;
@@ -183,6 +184,7 @@ pub fn router(context: Context) -> Router {
         .route("/get_reference_files", get(voices::list_clips))
         .route("/upload_reference", post(upload::add_references))
         .route("/upload_predefined_voice", post(upload::add_predefined))
+        .route("/api/settings", get(upstream::settings))
         .route("/save_settings", post(upstream::save_settings))
         .route("/reset_settings", post(upstream::reset_settings))
         .route("/restart_server", post(upstream::restart))

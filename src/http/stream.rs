@@ -19,8 +19,9 @@ use super::Context;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Id;
+use super::recode::in_format;
 use super::speak::{Hold, JOB_ID, SEED, load_failure};
-use super::tts::{download, find, timestamp};
+use super::tts::{download, find, finished, format_asked};
 use crate::jobs::{Client, Job, Listening, NewJob, Priority};
 use crate::speech::stream::Place;
 use crate::speech::{AudioFormat, SpeechRequest};
@@ -32,7 +33,8 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// Pieces that wait for a client; each is at most some seconds of sound.
 const WAITING_PIECES: usize = 4;
 
-/// `GET /tts/{id}/stream`: a job from its first word on, or `?from=live`, from the chunk that is being spoken.
+/// `GET /tts/{id}/stream`: a job from its first word on, or `?from=live`, from the chunk that is being spoken; `?format=` in
+/// another format than its result's.
 pub(super) async fn stream(
     State(context): State<Context>,
     Id(id): Id,
@@ -52,15 +54,19 @@ pub(super) async fn stream(
             .into());
         }
     };
+    let format = format_asked(&asked)?;
     let permit = permit(&context)?;
     let listening = context.jobs.listen(id);
     let job = find(&context, &caller, id).await?;
     if job.status.is_final() {
         tokio::task::spawn_blocking(move || drop(listening));
         // The whole is there, with its length.
-        let name = format!("tts_job_{id}_{}", timestamp(job.finished_at.unwrap_or(job.created_at)));
-        return download(&context, &job, &name).await?.respond(&headers).await;
+        return finished(&context, &job, format).await?.respond(&headers).await;
     }
+    let job = match format {
+        Some(format) => Job { request: in_format(&job.request, format), ..job },
+        None => job,
+    };
     streamable(job.request.format)?;
     let sound = Sound { _permit: Some(permit), ..Sound::begin(listening, &job.request, place) };
     sound.respond(&context, &job, Instant::now()).await

@@ -3,8 +3,10 @@
 //! A job's row decides every answer. 202 is sent only after the row is committed and synced, so whatever a client was
 //! told to poll survives the death of the server.
 
+use std::collections::HashMap;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
@@ -17,6 +19,7 @@ use super::caller::{Caller, idempotency};
 use super::error::ApiError;
 use super::extract::{Fields, Id};
 use super::files::Download;
+use super::recode::recoded;
 use crate::jobs::webhooks::address;
 use crate::jobs::{Accepted, CancelOutcome, Job, JobId, JobStatus, NewJob, Output, Priority};
 use crate::speech::engine::ModelState;
@@ -90,15 +93,40 @@ pub(super) async fn status(
     Ok(Json(status))
 }
 
+/// The audio, or with `?format=` the same in another one.
 pub(super) async fn result(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
+    Query(wanted): Query<HashMap<String, String>>,
     asked: HeaderMap,
 ) -> Result<Response, ApiError> {
     let job = find(&context, &caller, id).await?;
-    let name = format!("tts_job_{id}_{}", timestamp(job.finished_at.unwrap_or(job.created_at)));
-    download(&context, &job, &name).await?.respond(&asked).await
+    finished(&context, &job, format_asked(&wanted)?).await?.respond(&asked).await
+}
+
+/// `?format=` in an address.
+pub(super) fn format_asked(wanted: &HashMap<String, String>) -> Result<Option<AudioFormat>, DraftError> {
+    let parsed = |name: &String| {
+        name.parse()
+            .map_err(|_unknown| DraftError::field("format", AudioFormat::names(), format!("{name:?}")))
+    };
+    wanted.get("format").map(parsed).transpose()
+}
+
+/// The audio of an ended job in a format, its own where none is said; or why it has none.
+pub(super) async fn finished(
+    context: &Context,
+    job: &Job,
+    format: Option<AudioFormat>,
+) -> Result<Download<File>, ApiError> {
+    let name = format!("tts_job_{}_{}", job.id, timestamp(job.finished_at.unwrap_or(job.created_at)));
+    match format {
+        Some(format) if job.output.as_ref().is_some_and(|output| output.format != format) => {
+            recoded(context, job, format, &name).await
+        }
+        _ => download(context, job, &name).await,
+    }
 }
 
 pub(super) async fn cancel(

@@ -54,6 +54,18 @@ fn keep(path: &Path, sent: &Value) -> Result<saved::Change, ApiError> {
     Ok(change)
 }
 
+/// What may be saved: as it holds now, and as it was saved for the next start. No secrets: none of them may be saved.
+pub(super) async fn settings(State(context): State<Context>) -> Result<Json<Value>, ApiError> {
+    let path = context.saved_settings.clone();
+    let read = spawn_blocking(move || std::fs::read_to_string(path).ok()).await;
+    let text = read.map_err(|_panicked| ApiError::Bug)?;
+    // A file that cannot be read counts as empty, as it does when it is added to.
+    let saved =
+        text.and_then(|text| serde_json::from_str(&text).ok()).filter(Value::is_object).unwrap_or(json!({}));
+    let now = saved::shown(&context.settings);
+    Ok(Json(json!({ "restart_needed": saved::is_waiting(&saved, &now), "now": now, "saved": saved })))
+}
+
 /// Forgets what was saved; the user's own file is not touched.
 pub(super) async fn reset_settings(State(context): State<Context>) -> Result<Json<Value>, ApiError> {
     let path = context.saved_settings.clone();

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::config::Settings;
 use crate::files::FileError;
 use crate::speech::SpeechRequest;
-use crate::speech::stream::Ending;
+use crate::speech::stream::{Ending, Heard};
 use crate::speech::timeline::Timeline;
 pub use batches::{AcceptedBatch, Batch, NewBatch};
 use cleanup::{Cleaner, CleanupError};
@@ -356,6 +356,11 @@ impl Jobs {
     pub async fn spoken_when(&self, id: JobId) -> Option<Timeline> {
         let outputs = self.shared.outputs.clone();
         tokio::task::spawn_blocking(move || outputs.timeline(id)).await.ok().flatten()
+    }
+
+    /// The same of a job that is being spoken, as far as somebody was sent it; `None` where no run of it has begun.
+    pub fn heard_when(&self, job: &Job) -> Option<Heard> {
+        self.shared.streams.heard(job.id, job.request.sample_rate)
     }
 
     /// Closes the database after the last write; later calls fail.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{JobId, Shared, log_span, with_causes};
 use crate::speech::SpeechRequest;
-use crate::speech::stream::{Ending, Live, Place, Reader};
+use crate::speech::stream::{Ending, Heard, Live, Place, Reader};
 
 #[derive(Debug, Default)]
 pub(super) struct Streams {
@@ -32,6 +32,12 @@ impl Streams {
         let entry = entries.entry(id).or_default();
         entry.is_spoken = true;
         Arc::clone(&entry.live)
+    }
+
+    /// What is known of the result of a job that is spoken.
+    pub(super) fn heard(&self, id: JobId, sample_rate: u32) -> Option<Heard> {
+        let live = self.lock().get(&id).map(|entry| Arc::clone(&entry.live));
+        live?.heard(sample_rate)
     }
 
     pub(super) fn listeners(&self, id: JobId) -> usize {

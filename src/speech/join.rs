@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use waveform::decode::{self, DecodeError, Limits};
-use waveform::encode::{Encoding, FileEncoder, Format};
+use waveform::encode::{Encoding, FileEncoder};
 
 use super::chunk::Boundary;
 use super::stitch::{StitchError, Stitching, stitch};
@@ -15,18 +15,14 @@ use super::stitch::{StitchError, Stitching, stitch};
 /// Longest single file: an hour takes 350 MB while it is joined.
 const LONGEST: Duration = Duration::from_hours(4);
 
-/// Writes the sound of `files` to `out`. Blocks.
+/// Writes the sound of `files` to `out`, encoded so. Blocks.
 ///
 /// # Errors
 /// A file that cannot be read, or an encoder or disk that fails; then `out` holds nothing of use.
-pub fn join(
-    files: &[PathBuf],
-    format: Format,
-    sample_rate: u32,
-    out: File,
-) -> Result<(), StitchError<DecodeError>> {
+pub fn join(files: &[PathBuf], encoding: &Encoding, out: File) -> Result<(), StitchError<DecodeError>> {
     let limits = Limits { bytes: u64::MAX, duration: LONGEST, ..Limits::default() };
-    let mut encoder = FileEncoder::new(out, &Encoding::new(format, sample_rate))?;
+    let sample_rate = encoding.sample_rate;
+    let mut encoder = FileEncoder::new(out, encoding)?;
     let last = files.len().saturating_sub(1);
     let read = files.iter().enumerate().map(|(index, path)| {
         let pause = if index == last { Boundary::End } else { Boundary::Paragraph };
@@ -41,6 +37,7 @@ pub fn join(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use waveform::encode::Format;
     use waveform::wav;
 
     #[test]
@@ -55,7 +52,7 @@ mod tests {
         }
         let path = folder.path().join("joined.wav");
         let out = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-        join(&files, Format::Wav, 24_000, out).unwrap();
+        join(&files, &Encoding::new(Format::Wav, 24_000), out).unwrap();
         let joined = wav::read(path).unwrap();
         // Half a second, a paragraph's pause, half a second.
         assert_eq!((joined.sample_rate, joined.samples.len()), (24_000, 12_000 + 14_400 + 12_000));

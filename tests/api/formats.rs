@@ -49,6 +49,33 @@ fn captions_tell_when_each_sentence_is_heard() {
 }
 
 #[test]
+fn a_finished_job_is_given_in_every_other_format_too() {
+    let server = Server::start();
+    let id = server.enqueue(&json!({ "text": "Hello there.", "output_format": "flac" }));
+    server.wait_for(&id, &["completed"]);
+    for (format, media_type, magic) in [
+        ("flac", "audio/flac", &b"fLaC"[..]),
+        ("wav", "audio/wav", b"RIFF"),
+        ("mp3", "audio/mpeg", b"ID3"),
+        ("opus", "audio/ogg; codecs=opus", b"OggS"),
+        ("m4a", "audio/mp4", b"\0\0\0\x1cftypM4A "),
+    ] {
+        let answer = server.get(&format!("/tts/{id}/result?format={format}"));
+        assert_eq!((answer.status, answer.header("content-type")), (200, media_type), "{format}");
+        assert!(answer.body.starts_with(magic), "{format}");
+        assert!(answer.header("content-disposition").ends_with(&format!(".{format}\"")), "{format}");
+        assert_eq!(answer.header("content-length"), answer.body.len().to_string(), "{format}");
+    }
+    let (own, wav) =
+        (server.get(&format!("/tts/{id}/result")), server.get(&format!("/tts/{id}/result?format=wav")));
+    assert_ne!(own.header("etag"), wav.header("etag"));
+    let wrong = server.get(&format!("/tts/{id}/result?format=au"));
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.text().contains("format must be"), "{}", wrong.text());
+    assert_eq!(server.get(&format!("/tts/{UNKNOWN}/result?format=wav")).status, 404);
+}
+
+#[test]
 fn a_job_that_has_not_ended_has_no_captions_yet() {
     let server = Server::slow();
     let id = server.enqueue(&json!({ "text": LONG }));

@@ -132,6 +132,63 @@ fn whoever_joins_late_hears_everything_from_the_start_or_only_what_is_spoken_now
 }
 
 #[test]
+fn a_job_is_heard_in_another_format_than_its_own_before_and_after_its_end() {
+    let server = Server::slow();
+    // One that cannot be streamed itself.
+    let id = server.enqueue(&request(&[("output_format", json!("m4a"))]));
+    assert_eq!(server.get(&format!("/tts/{id}/stream")).status, 422);
+    let heard = Heard::get(&server, &format!("/tts/{id}/stream?format=wav"));
+    assert_eq!((heard.status, heard.header("content-type")), (200, "audio/wav"));
+    let wav = heard.rest();
+    let status = server.wait_for(&id, &["completed"]);
+    let seconds = samples(&wav).len() as f64 / 2.0 / 24_000.0;
+    assert!((status["duration_sec"].as_f64().unwrap() - seconds).abs() < 0.01, "{seconds}");
+    let later = server.get(&format!("/tts/{id}/stream?format=wav"));
+    assert_eq!((later.status, later.header("content-type")), (200, "audio/wav"));
+    assert!(samples(&later.body).len().abs_diff(samples(&wav).len()) < 2 * 2_048, "{}", later.body.len());
+    let wrong = server.get(&format!("/tts/{id}/stream?format=au"));
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.text().contains("format must be"), "{}", wrong.text());
+}
+
+#[test]
+fn what_somebody_was_sent_can_be_read_along_and_is_placed_as_in_the_captions() {
+    let server = Server::slow();
+    let id = server.enqueue(&request(&[]));
+    let captions = || server.get(&format!("/tts/{id}/captions?format=json"));
+    let mut heard = Heard::get(&server, &format!("/tts/{id}/stream"));
+    heard.first(44 + 960);
+    let early = captions();
+    assert_eq!(early.status, 200);
+    let early = early.json();
+    assert_eq!(early["next"]["text"], "This is the first sentence of a text that is spoken in blocks.");
+    assert_eq!((early["chunks"].as_array().unwrap().len(), &early["next"]["start_ms"]), (0, &json!(0)));
+    let reader = std::thread::spawn(move || heard.rest());
+    let started = Instant::now();
+    let told = loop {
+        let told = captions().json();
+        if told["chunks"].as_array().unwrap().len() == 2 {
+            break told;
+        }
+        assert!(started.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    reader.join().unwrap();
+    server.wait_for(&id, &["completed"]);
+    let whole = captions().json();
+    assert!(whole.get("next").is_none());
+    for chunk in 0..2 {
+        for name in ["start_ms", "end_ms"] {
+            let (told, whole) = (&told["chunks"][chunk][name], &whole["chunks"][chunk][name]);
+            assert!(told.as_u64().unwrap().abs_diff(whole.as_u64().unwrap()) <= 1, "{name}: {told} {whole}");
+        }
+    }
+    if told.get("next").is_some() {
+        assert!(told["next"]["start_ms"].as_u64() > told["chunks"][1]["end_ms"].as_u64());
+    }
+}
+
+#[test]
 fn at_another_tempo_and_rate_the_stream_is_the_file_too() {
     let server = Server::with(|settings| settings.audio_output.sample_rate = 16_000, humming(Duration::ZERO));
     for speed in [0.8, 1.5] {

@@ -154,6 +154,14 @@ fn settings_are_saved_beside_the_users_file_and_only_those_that_requests_mean_by
     let kept = std::fs::read_to_string(&file).unwrap();
     assert_eq!(kept, r#"{"generation_defaults":{"temperature":0.7}}"#);
 
+    let shown = server.get("/api/settings").json();
+    assert_eq!(shown["saved"], json!({ "generation_defaults": { "temperature": 0.7 } }));
+    assert_eq!(
+        (&shown["now"]["generation_defaults"]["temperature"], &shown["restart_needed"]),
+        (&json!(null), &json!(true))
+    );
+    assert!(shown["now"].get("webhooks").is_none() && shown["now"].get("hub").is_none());
+
     let nothing = server.post("/save_settings", &json!({ "ui_state": { "theme": "dark" } })).json();
     assert_eq!(nothing["restart_needed"], false);
     let wrong = server.post("/save_settings", &json!({ "generation_defaults": { "temperature": 9 } }));
@@ -165,6 +173,8 @@ fn settings_are_saved_beside_the_users_file_and_only_those_that_requests_mean_by
     let reset = server.post_raw("/reset_settings", None, b"");
     assert_eq!((reset.status, &reset.json()["restart_needed"]), (200, &json!(true)));
     assert!(!file.exists());
+    let shown = server.get("/api/settings").json();
+    assert_eq!((&shown["saved"], &shown["restart_needed"]), (&json!({}), &json!(false)));
     assert_eq!(server.post_raw("/reset_settings", None, b"").status, 200, "twice is once");
 }
 

@@ -23,8 +23,10 @@ async function faults(page) {
     .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
 }
 
-/** A voice of a clip and a finished job, so that every view has something to show. */
+/** A voice of a clip, a book and a finished job, so that every view has something to show. */
 async function furnish(page, url) {
+  const book = JSON.stringify({ title: "A book of tides and other waters", items: ["The tide went out.", "It came in."] });
+  assert.ok((await fetch(`${url}/api/batches`, { method: "POST", headers: { "Content-Type": "application/json" }, body: book })).ok);
   const form = new FormData();
   form.append("name", `Clip of ${Date.now()}`);
   form.append("file", new Blob([clipFile({ seconds: 3 })]), "clip.wav");
@@ -51,10 +53,16 @@ for (const colorScheme of ["light", "dark"]) {
     assert.deepEqual(await faults(page), [], "speak");
     await page.click("#presets > summary");
     assert.deepEqual(await faults(page), [], "speak with its presets open");
+    await page.locator(".sentence").first().click();
+    await page.locator(".sentence[aria-current]").waitFor();
+    await page.click("#download-as > summary");
+    assert.deepEqual(await faults(page), [], "speak with its player in use");
     for (const view of VIEWS.slice(1)) {
       await openView(page, url, view);
       await page.locator(`#view-${view} li`).first().waitFor();
-      for (const summary of await page.locator(`#view-${view} details > summary`).all()) await summary.click();
+      // An open menu lies over what is below it.
+      for (const summary of await page.locator(`#view-${view} details:not(.menu) > summary`).all()) await summary.click();
+      if (await page.locator(`#view-${view} .menu > summary`).count() > 0) await page.locator(`#view-${view} .menu > summary`).first().click();
       assert.deepEqual(await faults(page), [], view);
     }
   });

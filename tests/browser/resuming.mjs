@@ -92,7 +92,7 @@ test("a job that the server does not know any more ends with its message (404 fa
   expectedErrors: NO_ANSWER,
 }, async ({ page, url }) => {
   await answer(page, "**/tts/*/status", 404, { detail: "There is no job gone." });
-  await page.goto(url);
+  await open(page, url);
   await page.evaluate(() => localStorage.setItem("tts_current_job_id", "gone"));
   await page.reload();
   await page.locator("#outcome[data-phase=lost]").waitFor();

@@ -5,6 +5,8 @@
 import { OwnServer, runAll } from "./harness.mjs";
 
 import "./speaking.mjs";
+import "./listening.mjs";
+import "./living.mjs";
 import "./resuming.mjs";
 import "./trouble.mjs";
 import "./using.mjs";

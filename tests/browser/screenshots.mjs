@@ -55,7 +55,10 @@ async function speak(page) {
   await page.click("#preview > summary");
   await page.click("#generate");
   await page.locator("#wave[data-drawn]").waitFor({ timeout: 60_000 });
+  // In the middle of its first sentence, silent.
+  if (await page.getAttribute("#play", "aria-label") === "Pause") await page.click("#play");
   await page.locator("#wave").click({ position: { x: 90, y: 20 } });
+  await page.locator(".sentence[aria-current]").waitFor();
   await page.evaluate(() => scrollTo(0, 0));
 }
 
@@ -71,6 +74,8 @@ async function furnish(url) {
     if (!reply.ok) throw new Error(await reply.text());
   }
   let last = null;
+  const book = JSON.stringify({ title: "The lighthouse that was afraid of the dark", items: LINES.slice(2) });
+  await fetch(`${url}/api/batches`, { method: "POST", headers: { "Content-Type": "application/json" }, body: book });
   for (const text of LINES) {
     const reply = await fetch(`${url}/tts/enqueue`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }) });
     last = (await reply.json()).job_id;

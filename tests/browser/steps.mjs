@@ -6,8 +6,16 @@ export const QUICK = "The tide went out before dawn.";
 /** Several chunks and a few seconds of work for the test model. */
 export const SLOW = "The tide went out before dawn and left the harbour empty, boats leaning like sleepers. ".repeat(6).trim();
 
-/** Opens the page and waits until a voice can be chosen. */
+/** Opens the page for somebody who wants no sound by itself, and waits until a voice can be chosen. */
 export async function open(page, url) {
+  await page.addInitScript(() => {
+    if (!localStorage.getItem("declaim_settings")) localStorage.setItem("declaim_settings", JSON.stringify({ autoplay: false }));
+  });
+  await openListening(page, url);
+}
+
+/** Opens the page as it comes: what is sent is heard at once. */
+export async function openListening(page, url) {
   await page.goto(url);
   await page.locator("#voice-grid input").first().waitFor({ state: "attached" });
 }

@@ -267,6 +267,8 @@ test("the theme is chosen among three, and the button in the header agrees", { c
 
 test("without the server every view says so, and fills when it is back (refusals faked in the browser)", { expectedErrors: /Failed to load resource|ERR_/ }, async ({ page, context, url }) => {
   await open(page, url);
+  // The other views come a moment after the form.
+  await page.waitForFunction(() => ["history", "voices", "models", "status"].every((view) => document.querySelector(`#view-${view} h2`)));
   await context.setOffline(true);
   for (const view of ["history", "voices", "models", "status"]) {
     await page.click(`.nav a[href='#/${view}']`);

@@ -4,17 +4,15 @@ import { createApi } from "./base/api.js";
 import { byId } from "./base/dom.js";
 import { language, LANGUAGES, pickLanguage, translate, use } from "./base/i18n.js";
 import { createRouter } from "./base/router.js";
-import { browserStorage } from "./base/storage.js";
+import { createSolo } from "./base/solo.js";
+import { browserStorage, tabStorage } from "./base/storage.js";
 import { createStore } from "./base/store.js";
 import { startTheme } from "./base/theme.js";
-import { createModelsView } from "./models/models-view.js";
-import { createHistoryView } from "./history/history-view.js";
+import { createFeed } from "./jobs/feed.js";
 import { CONNECTING, watchServer } from "./server/server.js";
 import { createStatusBar } from "./server/status-bar.js";
 import { createSpeakView } from "./speak/speak-view.js";
-import { createStatusView } from "./status/status-view.js";
 import { createFavourites } from "./voices/listing.js";
-import { createVoicesView } from "./voices/voices-view.js";
 
 const LANGUAGE_KEY = "declaim_language";
 const VIEWS = ["speak", "history", "voices", "models", "status"];
@@ -30,23 +28,59 @@ const store = createStore({ server: CONNECTING, voices: [] });
 const theme = startTheme({ button: byId("theme"), storage });
 const statusBar = createStatusBar({ onRetry: retryNow, onResume: resumeQueue });
 const favourites = createFavourites(storage, () => {
-  views.speak.favouritesChanged();
-  views.voices.favouritesChanged();
+  for (const view of Object.values(views)) view.favouritesChanged?.();
 });
 
 function announce(text) {
   byId("announcer").textContent = text;
 }
 
+/** What happens to jobs. Its line is opened when the server is known to answer. */
+const feed = createFeed({
+  connect: () => new WebSocket(new URL("/tts/ws", location.href.replace(/^http/, "ws"))),
+  onLost: () => watcher.nudge(),
+});
+
 /** What views share. */
-const shared = { api, storage, store, favourites, announce, refreshServer: () => watcher.nudge(), refreshVoices };
-const views = {
-  speak: createSpeakView(shared),
-  history: createHistoryView({ ...shared, root: byId("view-history"), onEdit: edit }),
-  voices: createVoicesView({ ...shared, root: byId("view-voices"), onUse: edit }),
-  models: createModelsView({ ...shared, root: byId("view-models"), onUse: (model) => edit({ model }) }),
-  status: createStatusView({ ...shared, root: byId("view-status"), theme, languages: LANGUAGES, chooseLanguage }),
+const shared = { api, feed, solo: createSolo(), storage, tabStorage: tabStorage(), store, favourites, announce, refreshServer: () => watcher.nudge(), refreshVoices };
+const views = { speak: createSpeakView(shared) };
+
+/** The other views are fetched when somebody goes there, or shortly after the page can be used. */
+const LATER = {
+  history: async () => (await import("./history/history-view.js")).createHistoryView({ ...shared, root: byId("view-history"), onEdit: edit }),
+  voices: async () => (await import("./voices/voices-view.js")).createVoicesView({ ...shared, root: byId("view-voices"), onUse: edit }),
+  models: async () => (await import("./models/models-view.js")).createModelsView({ ...shared, root: byId("view-models"), onUse: (model) => edit({ model }) }),
+  status: async () => (await import("./status/status-view.js"))
+    .createStatusView({ ...shared, root: byId("view-status"), theme, languages: LANGUAGES, chooseLanguage }),
 };
+const FETCH_LATER_MS = 1500;
+const coming = new Map();
+
+/** Makes a view once; one that could not be fetched is tried again. */
+async function made(name) {
+  if (views[name]) return views[name];
+  if (!coming.has(name)) coming.set(name, LATER[name]());
+  try {
+    views[name] = await coming.get(name);
+    return views[name];
+  } finally {
+    coming.delete(name);
+  }
+}
+
+async function showView(name, rest, byHand) {
+  let view;
+  try {
+    view = await made(name);
+  } catch {
+    // The server is not there, which the banner says. It is shown when it is back.
+    return;
+  }
+  if (router.shown !== name) return;
+  view.show?.(rest);
+  // Screen readers begin where the new view does.
+  if (byHand) byId(`view-${name}`).querySelector("h2")?.focus();
+}
 
 /** Takes something to the form: the text of an old job, a voice, a model. */
 function edit(from) {
@@ -69,6 +103,10 @@ async function onServer(view) {
   const wasReady = store.get().server.kind === "ready";
   store.set({ server: view });
   statusBar.render(view);
+  if (view.info) {
+    feed.ensure();
+    if (router.shown && !views[router.shown]) void showView(router.shown, "", false);
+  }
   if (view.kind !== "ready") return;
   // Other models have other voices.
   const models = JSON.stringify([view.info.name ?? view.info.type, (view.info.models ?? []).map((model) => model.name)]);
@@ -100,12 +138,9 @@ const router = createRouter({
       if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    for (const view of VIEWS) if (view !== name) views[view].hide?.();
-    views[name].show?.(rest);
-    if (!byHand) return;
-    scrollTo(0, 0);
-    // Screen readers begin where the new view does.
-    byId(`view-${name}`).querySelector("h2")?.focus();
+    for (const view of VIEWS) if (view !== name) views[view]?.hide?.();
+    if (byHand) scrollTo(0, 0);
+    void showView(name, rest, byHand);
   },
 });
 
@@ -133,3 +168,7 @@ document.addEventListener("visibilitychange", () => {
 const watcher = watchServer({ modelInfo: api.modelInfo, onView: (view) => void onServer(view) });
 router.start();
 views.speak.resume();
+setTimeout(() => {
+  // What is wanted later is there then, also without the server.
+  for (const name of VIEWS) made(name).catch(() => {});
+}, FETCH_LATER_MS);

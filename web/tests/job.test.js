@@ -87,3 +87,20 @@ test("the remaining time is only told once the pace is known", () => {
   assert.equal(remainingSeconds(job, T0 + 4000), 26);
   assert.equal(remainingSeconds(job, T0 + 60_000), 0);
 });
+
+test("progress between two answers only counts for a job that runs, and never goes back", () => {
+  const running = advance(startJob("a", {}, 0), { type: "status", status: { status: "running", progress: 20, current_chunk: 1, total_chunks: 3 } }, 0);
+  const further = advance(running, { type: "progress", progress: 50, chunk: 2 }, 1);
+  assert.deepEqual([further.progress, chunkOf(further.status)], [50, { chunk: 2, total: 3 }]);
+  assert.equal(advance(further, { type: "progress", progress: 30, chunk: 2 }, 2).progress, 50);
+  const queued = advance(startJob("a", {}, 0), { type: "status", status: { status: "queued" } }, 0);
+  assert.equal(advance(queued, { type: "progress", progress: 50, chunk: 2 }, 1), queued);
+});
+
+test("the server's estimate goes before one's own, and is told in the queue too", () => {
+  const queued = advance(startJob("a", {}, 0), { type: "status", status: { status: "queued", eta_sec: 40, queue_position: 3 } }, 0);
+  assert.equal(remainingSeconds(queued, 10_000), 30);
+  assert.equal(phaseText(queued), "Waiting, 2 jobs ahead");
+  const loading = advance(queued, { type: "status", status: { status: "queued", waiting_for: "the model turbo is being loaded" } }, 0);
+  assert.equal(phaseText(loading), "Waiting: the model turbo is being loaded");
+});

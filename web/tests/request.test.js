@@ -37,8 +37,8 @@ test("seeds are whole numbers that survive JSON", () => {
 });
 
 test("the closed options tell what differs", () => {
-  assert.equal(optionsSummary(form()), "WAV");
-  assert.equal(optionsSummary(form({ speed: 1.25, format: "flac", seed: "7", autoplay: true })), "1.25× · FLAC · seed 7 · plays at once");
+  assert.equal(optionsSummary(form({ autoplay: true })), "WAV");
+  assert.equal(optionsSummary(form({ speed: 1.25, format: "flac", seed: "7", autoplay: false })), "1.25× · FLAC · seed 7 · does not play by itself");
 });
 
 test("the field that a server's message speaks of is found", () => {

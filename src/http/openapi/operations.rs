@@ -187,6 +187,14 @@ fn server() -> Vec<Operation> {
             "Prometheus' text format, version 0.0.4",
             Some(("text/plain; version=0.0.4; charset=utf-8", text())),
         ),
+        Operation::new("get", "/api/settings", "Server", "What may be saved by /save_settings: as it holds, and as it was saved").object(
+            "The settings",
+            json!({
+                "type": "object",
+                "properties": { "now": { "type": "object" }, "saved": { "type": "object" }, "restart_needed": { "type": "boolean" } },
+                "required": ["now", "saved", "restart_needed"]
+            }),
+        ),
         Operation::new("get", "/api/model-info", "Server", "The default model, and every other").json("The models", "ModelInfo"),
     ]
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operations::{list_of, text};
+use super::schemas::formats;
 use super::{Operation, reference};
 use crate::speech::AudioFormat;
 
@@ -43,9 +44,13 @@ pub(super) fn jobs() -> Vec<Operation> {
             .json_body("QueuedSpeech")
             .gives(202, "Where to ask how it is doing", Some(("application/json", reference("Accepted")))),
         Operation::new("get", "/tts/{id}/status", "Jobs", "How a job is doing").json("The job", "Job"),
-        in_parts(Operation::new("get", "/tts/{id}/result", "Jobs", "The audio of a completed job")),
+        in_parts(
+            Operation::new("get", "/tts/{id}/result", "Jobs", "The audio of a completed job")
+                .query("format", &formats(), "Another format than its own"),
+        ),
         Operation::new("get", "/tts/{id}/stream", "Jobs", "The audio of a job while it is spoken")
             .query("from", &one_of(&["start", "live"]), "Where to begin")
+            .query("format", &formats(), "Another format than the result's")
             .sound("The audio as it comes"),
         Operation::new("get", "/tts/{id}/captions", "Jobs", "When each sentence of a completed job is heard")
             .query("format", &one_of(&["srt", "vtt", "json"]), "srt where it is not said")

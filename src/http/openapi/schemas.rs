@@ -25,7 +25,7 @@ fn spoken() -> Value {
     json!({ "type": "string", "minLength": 1, "pattern": "\\S" })
 }
 
-fn formats() -> Value {
+pub(super) fn formats() -> Value {
     let mut names: Vec<Value> = AudioFormat::ALL.iter().map(|format| json!(format)).collect();
     names.push(Value::Null);
     json!({ "enum": names })

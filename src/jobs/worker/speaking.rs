@@ -113,7 +113,7 @@ impl Speaking {
         let info = Arc::clone(self.lease.info());
         let chunks = self.plan(request, &info).await?;
         let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
-        self.live.begin(info.sample_rate, chunks.iter().map(|chunk| chunk.pause).collect());
+        self.live.begin(info.sample_rate, chunks.iter().map(|chunk| (chunk.text.clone(), chunk.pause)));
         let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
         let percent_per_character = SPOKEN / characters.max(1) as f32;
         let mut before = 0.0;

@@ -6,6 +6,8 @@
 //! chunk may end in it. At another tempo than the model's own, and where silences inside are shortened, a chunk is let go when
 //! it is whole.
 
+use std::ops::Range;
+
 use waveform::fade;
 use waveform::levels::peak;
 use waveform::resample::Resampler;
@@ -24,12 +26,14 @@ pub(super) struct Joining {
     chunk: Vec<f32>,
     /// Where what was let go began and ended.
     sent: Option<(usize, usize)>,
+    /// Samples of all before the chunk, pauses and all, at the model's rate.
+    at: usize,
 }
 
 impl Joining {
     pub(super) fn new(stitching: Stitching) -> Self {
         let resampler = Resampler::new(stitching.model_rate, stitching.output_rate);
-        Self { stitching, resampler, chunk: Vec::new(), sent: None }
+        Self { stitching, resampler, chunk: Vec::new(), sent: None, at: 0 }
     }
 
     /// Samples of the chunk that were pushed.
@@ -54,20 +58,28 @@ impl Joining {
         (self.stitching.speed - 1.0).abs() > 1e-6 || self.stitching.longest_silence.is_some()
     }
 
-    /// The chunk is whole: appends the rest of it and its pause.
-    pub(super) fn end_chunk(&mut self, boundary: Boundary, out: &mut Vec<f32>) {
+    /// The chunk is whole: appends the rest of it and its pause. Where it lies, and where the next one will begin, in samples
+    /// of the result.
+    pub(super) fn end_chunk(&mut self, boundary: Boundary, out: &mut Vec<f32>) -> (Range<u64>, u64) {
         let chunk = std::mem::take(&mut self.chunk);
-        let rest = match self.sent.take() {
-            None => finished(&chunk, &self.stitching),
-            Some((_, sent)) => {
+        let (rest, gone) = match self.sent.take() {
+            None => (finished(&chunk, &self.stitching), 0),
+            Some((start, sent)) => {
                 let end = self.stitching.kept(&chunk).end.max(sent);
                 let mut rest = chunk[sent..end].to_vec();
                 fade::fade_out(&mut rest, self.stitching.edge());
-                rest
+                (rest, sent - start)
             }
         };
+        let pause = self.stitching.pause(boundary);
         self.resampler.process(&rest, out);
-        self.resampler.process(&vec![0.0; self.stitching.pause(boundary)], out);
+        self.resampler.process(&vec![0.0; pause], out);
+        let (start, end) = (self.at, self.at + gone + rest.len());
+        self.at = end + pause;
+        // The resampler has no delay, so places only scale.
+        let (from, to) = (u64::from(self.stitching.model_rate), u64::from(self.stitching.output_rate));
+        let placed = |sample: usize| sample as u64 * to / from;
+        (placed(start)..placed(end), placed(self.at))
     }
 
     /// That was the last chunk.
@@ -133,7 +145,7 @@ mod tests {
                 joining.push(block, &mut out);
             }
             before_the_end += out.len();
-            joining.end_chunk(*boundary, &mut out);
+            let _place = joining.end_chunk(*boundary, &mut out);
         }
         joining.finish(&mut out);
         (out, before_the_end)
@@ -158,6 +170,30 @@ mod tests {
                 let error = streamed.iter().zip(&filed).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(error < 1e-5, "{output_rate} Hz × {speed} in {block}: {error}");
                 assert!(speed != 1.0 || early > filed.len() / 2, "let go while it was spoken: {early}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_chunk_is_placed_where_the_file_has_it() {
+        let chunks = [
+            (speech(&[(9_000, 0.5), (12_000, 0.3)]), Boundary::Sentence),
+            (speech(&[(5_000, 0.2), (7_000, 0.9)]), Boundary::Paragraph),
+            (speech(&[(400, 0.5)]), Boundary::End),
+        ];
+        for (output_rate, speed) in [(24_000, 1.0), (44_100, 1.0), (24_000, 1.3)] {
+            let stitching = Stitching { speed, ..Stitching::new(RATE, output_rate) };
+            let read = chunks.iter().cloned().map(Ok::<_, Infallible>);
+            let filed = stitch(read, &stitching, &mut |_samples| Ok(())).unwrap();
+            let mut joining = Joining::new(stitching);
+            let mut begins = 0;
+            for ((samples, boundary), span) in chunks.iter().zip(&filed.spans) {
+                joining.push(samples, &mut Vec::new());
+                let (place, next) = joining.end_chunk(*boundary, &mut Vec::new());
+                assert!(place.start.abs_diff(span.place.start) <= 1, "{place:?} {:?}", span.place);
+                assert!(place.end.abs_diff(span.place.end) <= 1, "{place:?} {:?}", span.place);
+                assert_eq!(place.start, begins);
+                begins = next;
             }
         }
     }

@@ -8,10 +8,12 @@
 mod growing;
 mod joining;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use waveform::encode::{EncodeError, Encoder, Target};
 use waveform::wav::{self, WavError};
 
@@ -19,6 +21,7 @@ use super::SpeechRequest;
 use super::assemble::encoding;
 use super::chunk::Boundary;
 use super::stitch::Stitching;
+use super::timeline::{Span, SpokenText};
 pub use growing::Growing;
 use joining::Joining;
 
@@ -45,14 +48,19 @@ pub struct Live {
 struct State {
     run: Option<Run>,
     ending: Option<Ending>,
+    /// Where the first chunks lie in the result, as the first reader found them. A run that begins again changes nothing there.
+    places: Vec<Range<u64>>,
+    /// Where the chunk behind them begins.
+    next_place: u64,
 }
 
 #[derive(Debug)]
 struct Run {
     /// Hz of the chunks.
     model_rate: u32,
+    texts: Vec<String>,
     /// What follows each chunk.
-    pauses: Arc<[Boundary]>,
+    pauses: Vec<Boundary>,
     /// Chunks on the disk, from the first on.
     whole: usize,
     /// The chunk behind them, as far as it is spoken and handed out.
@@ -60,11 +68,38 @@ struct Run {
 }
 
 impl Live {
-    /// A run begins, or begins again.
-    pub fn begin(&self, model_rate: u32, pauses: Vec<Boundary>) {
+    /// A run of these chunks begins, or begins again: their texts, and what follows each.
+    pub fn begin(&self, model_rate: u32, chunks: impl IntoIterator<Item = (String, Boundary)>) {
+        let (texts, pauses) = chunks.into_iter().unzip();
         self.change(|state| {
-            state.run = Some(Run { model_rate, pauses: pauses.into(), whole: 0, samples: Vec::new() });
+            state.run = Some(Run { model_rate, texts, pauses, whole: 0, samples: Vec::new() });
         });
+    }
+
+    /// When each chunk that somebody has been sent is heard, at this rate of the result, and which comes next; `None` before
+    /// a run. Where sentences end inside of a chunk is known when the file is made, and estimated until then.
+    pub fn heard(&self, sample_rate: u32) -> Option<Heard> {
+        let state = self.lock();
+        let run = state.run.as_ref()?;
+        let spoken = |(text, place): (&String, &Range<u64>)| {
+            let span = Span { place: place.clone(), silences: Vec::new() };
+            SpokenText::new(text, &span, sample_rate, None)
+        };
+        let chunks = run.texts.iter().zip(&state.places).map(spoken).collect();
+        let next = run.texts.get(state.places.len()).map(|text| Next {
+            text: text.clone(),
+            start_ms: state.next_place * 1_000 / u64::from(sample_rate.max(1)),
+        });
+        Some(Heard { chunks, next })
+    }
+
+    /// A reader from the first word on has let go of this chunk.
+    fn place(&self, chunk: usize, (place, next): (Range<u64>, u64)) {
+        let mut state = self.lock();
+        if state.places.len() == chunk {
+            state.places.push(place);
+            state.next_place = next;
+        }
     }
 
     /// More samples of the chunk that is being spoken.
@@ -129,6 +164,22 @@ impl Live {
     fn run(&self) -> Option<(u32, usize)> {
         self.lock().run.as_ref().map(|run| (run.model_rate, run.whole))
     }
+}
+
+/// What is known of a result while it is made.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Heard {
+    pub chunks: Vec<SpokenText>,
+    /// The chunk behind them; none behind the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+}
+
+/// A chunk of which only the beginning is known, in milliseconds from that of the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Next {
+    pub text: String,
+    pub start_ms: u64,
 }
 
 #[derive(Debug)]
@@ -236,7 +287,10 @@ impl Reader {
                     _ => error.into(),
                 })?;
                 joining.push(samples.samples.get(offset..).unwrap_or_default(), &mut joined);
-                joining.end_chunk(boundary, &mut joined);
+                let place = joining.end_chunk(boundary, &mut joined);
+                if self.place == Place::Start {
+                    self.live.place(self.chunk, place);
+                }
                 self.chunk += 1;
             }
             News::End => {

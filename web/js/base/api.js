@@ -34,9 +34,14 @@ export function detailOf(body, status) {
   return t("server.status", { status: String(status) });
 }
 
-/** Where the audio of a finished job is. */
-export function resultUrl(jobId) {
-  return `/tts/${encodeURIComponent(jobId)}/result`;
+/** Where the audio of a finished job is; in a format of one's choice where one is named. */
+export function resultUrl(jobId, format = "") {
+  return `/tts/${encodeURIComponent(jobId)}/result${format ? `?format=${encodeURIComponent(format)}` : ""}`;
+}
+
+/** Where its captions are: "srt", "vtt" or "json". */
+export function captionsUrl(jobId, format) {
+  return `/tts/${encodeURIComponent(jobId)}/captions?format=${format}`;
 }
 
 /** The address of a page of jobs, or of their audio as an archive. */
@@ -78,6 +83,19 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     return parsed;
   }
 
+  async function sound(path, signal) {
+    let response;
+    try {
+      response = await fetchLike(path, { signal });
+    } catch (cause) {
+      throw new Unreachable(cause);
+    }
+    if (!response.ok) {
+      throw new ApiError(response.status, detailOf(await response.json().catch(() => null), response.status));
+    }
+    return response;
+  }
+
   const part = encodeURIComponent;
   /** Reading a few gigabytes takes what it takes. */
   const LONG = 30 * 60_000;
@@ -91,12 +109,25 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     preview: (request, signal) => json("/api/preview", { method: "POST", body: request, signal }),
 
     resumeQueue: () => json("/api/queue/resume", { method: "POST", body: {} }),
+    /** What requests mean by default: as it holds now, and as it was saved for the next start. */
+    settings: (signal) => json("/api/settings", { signal }),
+    saveSettings: (changes) => json("/save_settings", { method: "POST", body: changes }),
+    resetSettings: () => json("/reset_settings", { method: "POST", body: {} }),
+
     ready: (signal) => json("/readyz", { signal }),
     /** A page of jobs, newest first, and where the next one begins. @returns {Promise<{jobs: object[], next: string|null}>} */
     async jobs(filter, signal) {
       const page = await json(jobsAddress("/api/jobs", filter), { signal });
       return { jobs: page.jobs, next: page.next_cursor };
     },
+    /** Everything about one job; of a finished one also whether its chunks can be spoken again (`can_regenerate`). */
+    job: (jobId, signal) => json(`/api/jobs/${part(jobId)}`, { signal }),
+    /** Speaks one chunk, counted from 1, with a new seed: as a job, whose end changes the result of this one. */
+    redoChunk: (jobId, chunk) => json(`/api/jobs/${part(jobId)}/chunks/${chunk}/regenerate`, { method: "POST", body: {} }),
+    /** Texts that were sent together, newest first. */
+    batches: (signal) => json("/api/batches", { signal }),
+    addBatch: (batch, key) => json("/api/batches", { method: "POST", body: batch, headers: { "Idempotency-Key": key }, timeout: 60_000 }),
+    cancelBatch: (id) => json(`/api/batches/${part(id)}`, { method: "DELETE" }),
     retryJob: (jobId) => json(`/api/jobs/${part(jobId)}/retry`, { method: "POST", body: {} }),
     /** As a new job, with a seed of its own. */
     rerunJob: (jobId) => json(`/api/jobs/${part(jobId)}/rerun`, { method: "POST", body: { seed: "new" } }),
@@ -115,18 +146,11 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     addVoice: (form) => json("/api/voices", { method: "POST", form, timeout: 120_000 }),
     renameVoice: (id, name) => json(`/api/voices/${part(id)}`, { method: "PATCH", body: { name } }),
     removeVoice: (id) => json(`/api/voices/${part(id)}`, { method: "DELETE" }),
+    /** When each sentence is heard; of a job under way what is known so far. */
+    captions: (jobId, signal) => json(captionsUrl(jobId, "json"), { signal }),
     /** The whole audio file, for drawing it. */
-    async audio(jobId, signal) {
-      let response;
-      try {
-        response = await fetchLike(resultUrl(jobId), { signal });
-      } catch (cause) {
-        throw new Unreachable(cause);
-      }
-      if (!response.ok) {
-        throw new ApiError(response.status, detailOf(await response.json().catch(() => null), response.status));
-      }
-      return response.arrayBuffer();
-    },
+    audio: async (jobId, signal) => (await sound(resultUrl(jobId), signal)).arrayBuffer(),
+    /** A job from its first word on, as WAV, while it is spoken. Resolves with the first sound. */
+    stream: async (jobId, signal) => (await sound(`/tts/${part(jobId)}/stream?format=wav`, signal)).body.getReader(),
   };
 }

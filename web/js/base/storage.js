@@ -54,8 +54,17 @@ export function createStorage(backing, events = globalThis) {
 
 /** The browser's own storage, or none where reading the property is already forbidden. */
 export function browserStorage() {
+  return storageOf("localStorage");
+}
+
+/** That of this tab alone; it outlives a reload. */
+export function tabStorage() {
+  return storageOf("sessionStorage");
+}
+
+function storageOf(name) {
   try {
-    return createStorage(window.localStorage);
+    return createStorage(window[name]);
   } catch {
     return createStorage(null);
   }

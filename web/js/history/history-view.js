@@ -6,6 +6,8 @@ import { element, say } from "../base/dom.js";
 import { t } from "../base/i18n.js";
 import { repeat } from "../base/loop.js";
 import { confirmed, viewHead } from "../base/widgets.js";
+import { createBatchList } from "./batch-list.js";
+import { batchStatus } from "../jobs/batches.js";
 import { jobRow, metaOf } from "./job-row.js";
 import { extended, isBusy, passes, refreshed } from "./jobs.js";
 import { createVirtualList } from "./virtual-list.js";
@@ -13,9 +15,11 @@ import { createVirtualList } from "./virtual-list.js";
 const BUSY_MS = 1500;
 const IDLE_MS = 8000;
 const TYPING_MS = 200;
+/** Events come in flocks; the list is asked for once for each. */
+const FLOCK_MS = 300;
 const STATES = ["", "queued", "running", "completed", "failed", "cancelled"];
 
-export function createHistoryView({ api, store, root, announce, onEdit }) {
+export function createHistoryView({ solo, api, store, feed, root, announce, onEdit }) {
   const alert = element("p", { class: "alert", role: "alert", hidden: true });
   const search = element("input", { type: "search", id: "history-search", placeholder: t("history.search"), "aria-label": t("history.search"), oninput: typed });
   const status = element("select", { id: "history-status", "aria-label": t("history.state"), onchange: filter },
@@ -27,8 +31,19 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
   const box = element("div", { class: "card history-box", id: "history-list", tabindex: 0, role: "region", "aria-label": t("view.history") });
   const empty = element("p", { class: "hint history-empty", id: "history-empty" });
   const audio = new Audio();
+  const stopAudio = () => audio.pause();
+  audio.addEventListener("play", () => solo.take(stopAudio));
+  const batchList = createBatchList({
+    formats: () => store.get().server.info?.output_formats ?? ["wav", "flac"],
+    alert,
+    onCancel: async (batch) => {
+      await api.cancelBatch(batch.batch_id);
+      loop?.nudge();
+    },
+  });
+  let batches = [];
   root.append(viewHead("title-history", t("view.history"), t("history.lead"), exporting),
-    element("div", { class: "filters" }, search, status, favourites, found), alert, empty, box);
+    element("div", { class: "filters" }, search, status, favourites, found), alert, batchList.root, empty, box);
 
   let jobs = null;
   let next = null;
@@ -161,6 +176,20 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
     onEdit({ text: job.text ?? "", voice: job.voice, model: job.model, seed: String(job.seed ?? "") });
   }
 
+  let flocking = null;
+  feed.listen((event) => {
+    if (!loop || jobs === null) return;
+    if (event.event === "progress") {
+      jobs = jobs.map((job) => (job.job_id === event.job_id && job.status === "running" ? { ...job, progress: event.progress } : job));
+      render();
+    } else if (event.event !== "chunk" && event.event !== "planned") {
+      flocking ??= setTimeout(() => {
+        flocking = null;
+        loop?.nudge();
+      }, FLOCK_MS);
+    }
+  });
+
   audio.addEventListener("pause", stopped);
   audio.addEventListener("ended", stopped);
   store.watch(["voices"], render);
@@ -183,8 +212,12 @@ export function createHistoryView({ api, store, root, announce, onEdit }) {
           if (jobs === null) say(alert, error.message);
           return IDLE_MS;
         }
+        // Servers of before have none.
+        batches = await api.batches(signal).catch(() => batches);
+        if (signal.aborted) return null;
+        batchList.show(batches.filter((batch) => batchStatus(batch).isOpen || batchStatus(batch).hasSound));
         render();
-        return isBusy(jobs) ? BUSY_MS : IDLE_MS;
+        return isBusy(jobs) && !feed.isUp ? BUSY_MS : IDLE_MS;
       });
     },
     hide() {

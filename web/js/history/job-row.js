@@ -11,6 +11,7 @@ const SNIPPET_CHARACTERS = 300;
 /** What is happening with a job that has not ended, or how it ended; one line. */
 export function metaOf(job, voiceName, now) {
   const parts = [voiceName(job.voice), job.model];
+  if (job.priority && job.priority !== "normal") parts.push(t(`priority.${job.priority}`));
   if (job.status === "queued" && job.queue_position > 1) parts.push(t("job.ahead", { count: job.queue_position - 1 }));
   if (job.status === "queued" && job.waiting_for) parts.push(job.waiting_for);
   if (typeof job.eta_sec === "number") parts.push(t("job.left", { time: roughly(job.eta_sec) }));

@@ -13,21 +13,26 @@ const SNIPPET_CHARACTERS = 160;
  * @param {object} parts
  * @param {(text: string) => void} parts.announce reads a line out to screen readers
  */
-export function createJobCard({ onCancel, onAgain, onDismiss, announce }) {
+export function createJobCard({ onListen, onCancel, onAgain, onDismiss, announce }) {
   /** @type {import("./job.js").JobView|null} */
   let job = null;
   let announced = "";
   let ticking = null;
 
+  byId("listen").addEventListener("click", onListen);
   byId("cancel").addEventListener("click", onCancel);
   byId("again").addEventListener("click", onAgain);
   byId("dismiss").addEventListener("click", onDismiss);
 
   function timeText(now) {
     const elapsed = elapsedSeconds(job, now);
-    if (elapsed === null) return "";
     const remaining = remainingSeconds(job, now);
-    return remaining === null ? clock(elapsed) : `${clock(elapsed)} · ${t("job.left", { time: roughly(remaining) })}`;
+    const priority = job.status?.priority;
+    return [
+      elapsed === null ? "" : clock(elapsed),
+      remaining === null ? "" : t("job.left", { time: roughly(remaining) }),
+      priority && priority !== "normal" ? t(`priority.${priority}`) : "",
+    ].filter(Boolean).join(" · ");
   }
 
   function troubleText(now) {
@@ -72,12 +77,19 @@ export function createJobCard({ onCancel, onAgain, onDismiss, announce }) {
   }
 
   return {
-    /** @param {import("./job.js").JobView|null} next */
-    render(next) {
+    /**
+     * @param {import("./job.js").JobView|null} next
+     * @param {{heard: boolean}} shown whether it is in the player already
+     */
+    render(next, { heard }) {
       const focused = byId("job").contains(document.activeElement);
+      const wasListening = document.activeElement === byId("listen");
       job = next;
       const active = isActive(job);
       byId("job").hidden = !active;
+      // The player shows the text too.
+      byId("job-text").hidden = heard;
+      byId("listen").hidden = heard || next?.phase === "cancelling";
       if (active) {
         showActive();
       } else {
@@ -94,6 +106,7 @@ export function createJobCard({ onCancel, onAgain, onDismiss, announce }) {
       byId("again").hidden = !job?.params.voice_mode;
       // The Cancel button that had the focus is gone: keyboard users go on where they would next.
       if (focused && !active) (outcome ? byId("dismiss") : byId("play")).focus();
+      else if (wasListening && heard) byId("play").focus();
     },
   };
 }

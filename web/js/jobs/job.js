@@ -41,6 +41,10 @@ export function advance(job, event, now) {
   switch (event.type) {
     case "status":
       return { ...answered(job, event.status), status: event.status, answeredAt: now, trouble: null };
+    case "progress":
+      // Told between two answers; of a job that was not running at the last one, the next answer tells all.
+      if (job.phase !== "running" || !job.status) return job;
+      return { ...job, progress: Math.max(job.progress, Math.min(100, event.progress)), status: { ...job.status, current_chunk: event.chunk } };
     case "retrying":
       return { ...job, trouble: { failures: event.failures, retryAt: now + event.waitMs } };
     case "lost":
@@ -85,8 +89,11 @@ export function elapsedSeconds(job, now) {
   return counted + Math.max(0, now - job.answeredAt) / 1000;
 }
 
-/** Seconds still to go at the pace so far; null while that would be a guess. */
+/** Seconds still to go: the server's estimate, else the pace so far; null while that would be a guess. */
 export function remainingSeconds(job, now) {
+  const since = Math.max(0, now - job.answeredAt) / 1000;
+  const estimate = job.status?.eta_sec;
+  if (typeof estimate === "number" && ["queued", "running"].includes(job.phase)) return Math.max(0, estimate - since);
   const elapsed = elapsedSeconds(job, now);
   if (elapsed === null || job.phase !== "running" || job.progress < 8 || elapsed < 2) return null;
   // The pace was measured when the server answered; since then only time has passed.
@@ -106,6 +113,7 @@ export function chunkOf(status) {
 export function phaseText(job) {
   switch (job.phase) {
     case "queued": {
+      if (job.status?.waiting_for) return t("job.waiting-for", { reason: job.status.waiting_for });
       const ahead = (job.status?.queue_position ?? 1) - 1;
       return ahead > 0 ? t("job.ahead", { count: ahead }) : t("job.waiting");
     }

@@ -9,13 +9,24 @@ const IDLE_MS = 15_000;
 
 /**
  * @param {object} parts
+ * @param {ReturnType<import("./feed.js").createFeed>|null} [parts.feed]
  * @param {() => string|null} parts.followedId the job that is being followed anyway
  */
-export function refreshHistory({ history, fetchStatus, followedId, timers = globalThis, random = Math.random }) {
+export function refreshHistory({ history, fetchStatus, followedId, feed = null, timers = globalThis, random = Math.random }) {
   const checked = new Set();
   let failures = 0;
 
-  return repeat(async (signal) => {
+  feed?.listen((event) => {
+    const entry = history.entries().find(({ id }) => id === event.job_id);
+    if (entry && entry.id !== followedId() && isOpen(entry)) {
+      if (event.event === "progress") history.update(entry.id, { progress: event.progress, status: "running" });
+      else if (event.event !== "chunk") loop.nudge();
+    } else if (event.event === "found" || event.event === "lost") {
+      loop.nudge();
+    }
+  });
+
+  const loop = repeat(async (signal) => {
     const due = history.entries().filter((entry) => entry.id !== followedId() && (isOpen(entry) || !checked.has(entry.id)));
     for (const entry of due) {
       try {
@@ -31,6 +42,7 @@ export function refreshHistory({ history, fetchStatus, followedId, timers = glob
       }
       checked.add(entry.id);
     }
-    return due.some(isOpen) ? OPEN_MS : IDLE_MS;
+    return due.some(isOpen) && !feed?.isUp ? OPEN_MS : IDLE_MS;
   }, timers);
+  return loop;
 }

@@ -29,6 +29,17 @@ export function peaks(samples, buckets) {
   return result;
 }
 
+/**
+ * The shape of a sound that is still coming: what there is, and silence up to its expected length.
+ * @param {number[]} so peaks, `rate` for each second
+ * @param {number} seconds of the whole
+ */
+export function shapeSoFar(so, rate, seconds) {
+  const whole = new Float32Array(Math.max(so.length, Math.round(seconds * rate)));
+  whole.set(so);
+  return whole;
+}
+
 /** How many bars fit. */
 export function barCount(width) {
   return Math.max(1, Math.floor((width + GAP) / (BAR + GAP)));

@@ -29,6 +29,7 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
   const speed = byId("speed");
   const seed = byId("seed");
   const autoplay = byId("autoplay");
+  const priority = byId("priority");
   const options = byId("options");
   const alert = byId("form-alert");
   const generate = byId("generate");
@@ -57,6 +58,7 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
     format: format(),
     seed: seed.value,
     autoplay: autoplay.checked,
+    priority: priority.value,
     model: models.model,
     language: models.language,
     parameters: parameters.value,
@@ -78,7 +80,7 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
     text.value = storage.get(DRAFT_KEY) ?? "";
     if (typeof settings.speed === "number") speed.value = String(settings.speed);
     if (typeof settings.seed === "string") seed.value = settings.seed;
-    autoplay.checked = settings.autoplay === true;
+    autoplay.checked = settings.autoplay !== false;
     showFormats(["wav", "flac"]);
   }
 
@@ -144,6 +146,7 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
     seed: { control: seed, problem: byId("seed-problem") },
     speed: { control: speed, problem: null },
     format: { control: byId("formats").querySelector("input"), problem: null },
+    priority: { control: priority, problem: null },
     voice: { control: voices.control, problem: null },
     model: { control: byId("model-choice"), problem: null },
     language: { control: byId("language"), problem: null },
@@ -218,7 +221,7 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
   });
   form.addEventListener("input", (event) => {
     // The other parts tell of their changes themselves, once they know the new value.
-    if (!["text", "speed", "seed", "format", "autoplay"].includes(event.target.name)) return;
+    if (!["text", "speed", "seed", "format", "autoplay", "priority"].includes(event.target.name)) return;
     clearProblems();
     changed();
   });

@@ -11,8 +11,9 @@ import { speakingSeconds } from "./request.js";
  * @param {() => {speed: number}} parts.current
  * @param {(text: string) => void} parts.onInsert
  * @param {(chapter: {title: string, text: string}) => Promise<void>} parts.onSpeak makes one chapter a job
+ * @param {(title: string, texts: string[]) => Promise<void>} parts.onBook makes chapters one book
  */
-export function createDocumentPanel({ current, onInsert, onSpeak, announce }) {
+export function createDocumentPanel({ current, onInsert, onSpeak, onBook, announce }) {
   const panel = byId("document");
   const file = byId("file");
   const target = byId("text-field");
@@ -103,6 +104,17 @@ export function createDocumentPanel({ current, onInsert, onSpeak, announce }) {
           onInsert(chosen().map(({ text }) => text).join("\n\n"));
           close();
         }),
+        workButton(t("document.book"), async () => {
+          const texts = chosen().map(({ text }) => text);
+          if (texts.length === 0) throw new Error(t("document.none-chosen"));
+          await onBook(name.replace(/\.[^.]+$/, ""), texts);
+          announce(t("document.booked", { count: texts.length }));
+          close();
+          const told = element("p", { class: "hint", role: "status" }, `${t("document.booked", { count: texts.length })} `,
+            element("a", { href: "#/history" }, t("view.history")));
+          panel.hidden = false;
+          panel.replaceChildren(told);
+        }, { kind: "primary", alert }),
         workButton(t("document.speak"), () => speakEach(alert), { alert })));
     changed();
   }

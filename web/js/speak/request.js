@@ -19,6 +19,7 @@ const MAX_SEED = Number.MAX_SAFE_INTEGER;
  * @property {string} seed as it was entered
  * @property {string|null} [model] null for the server's default
  * @property {string|null} [language] null where the model has only one
+ * @property {"high"|"normal"|"low"} [priority] in the queue
  * @property {Record<string, number>} [parameters] those that differ from the model's own
  */
 
@@ -50,6 +51,7 @@ export function buildRequest(form, { maxCharacters = Infinity } = {}) {
   if (form.language) request.language = form.language;
   Object.assign(request, form.parameters);
   if (seed !== null) request.seed = seed;
+  if (form.priority && form.priority !== "normal") request.priority = form.priority;
   return { request };
 }
 
@@ -73,13 +75,14 @@ export function speakingSeconds(text, speed) {
 }
 
 /** What differs from the defaults, for the closed Options. */
-export function optionsSummary({ speed, format, seed, autoplay, parameters = {} }) {
+export function optionsSummary({ speed, format, seed, autoplay, priority = "normal", parameters = {} }) {
   const parts = [];
   if (speed !== 1) parts.push(`${decimal(speed, 2)}×`);
   parts.push(format.toUpperCase());
   for (const [name, value] of Object.entries(parameters)) parts.push(`${t(`parameter.${name}`)} ${decimal(value, 2)}`);
   if (seed.trim()) parts.push(t("speak.seed-is", { seed: seed.trim() }));
-  if (autoplay) parts.push(t("speak.plays"));
+  if (priority !== "normal") parts.push(t(`priority.${priority}`));
+  if (!autoplay) parts.push(t("speak.plays-not"));
   return parts.join(" · ");
 }
 
@@ -93,6 +96,7 @@ export function fieldOf(message) {
     [/\blanguage\b/, "language"],
     [/\b(predefined_voice_id|voice)\b/, "voice"],
     [/\bmodel\b/, "model"],
+    [/\bpriority\b/, "priority"],
     [/\btext\b/, "text"],
   ];
   return names.find(([pattern]) => pattern.test(message))?.[1] ?? null;

@@ -8,39 +8,55 @@ import { createCurrentJob } from "../jobs/current-job.js";
 import { followJob } from "../jobs/follow.js";
 import { advance, isActive, startJob } from "../jobs/job.js";
 import { createJobCard } from "../jobs/job-card.js";
+import { createPlace } from "../jobs/place.js";
 import { createPlayer } from "../jobs/player.js";
 import { createHistory, entryFor, patchFrom } from "../jobs/recent.js";
 import { createHistoryList } from "../jobs/recent-list.js";
 import { refreshHistory } from "../jobs/refresh.js";
+import { batchOf } from "../jobs/batches.js";
 import { createCompose } from "./compose.js";
 import { createCopyMenu } from "./copy-menu.js";
 import { createDocumentPanel } from "./document-panel.js";
 import { createPresetMenu } from "./preset-menu.js";
 import { createPreviewPanel } from "./preview-panel.js";
-import { buildRequest } from "./request.js";
+import { buildRequest, speakingSeconds } from "./request.js";
 import { createSending, newKey } from "./sending.js";
 
 const AGO_MS = 30_000;
 const LEAVING_MS = 250;
 
-export function createSpeakView({ api, storage, store, favourites, announce, refreshServer }) {
+export function createSpeakView({ api, storage, tabStorage, store, feed, solo, favourites, announce, refreshServer }) {
   const currentJob = createCurrentJob(storage);
   const sending = createSending(storage);
   /** @type {import("../jobs/job.js").JobView|null} */
   let job = null;
   let follower = null;
+  /** A book that is on its way to the server. */
+  let book = null;
+  /** Jobs that somebody sent from this very page: only they may sound by themselves. */
+  const sent = new Set();
 
   const compose = createCompose({ storage, favourites, onSubmit: (request) => void submit(request), onChange: () => preview.changed() });
   const preview = createPreviewPanel({ preview: api.preview, current: compose.values });
-  const player = createPlayer({ audioOf: api.audio, onChange: renderHistory, onKeepSeed: (seed) => {
-    compose.keepSeed(seed);
-    announce(t("player.seed-kept", { seed: String(seed) }));
-  } });
+  const place = createPlace(tabStorage);
+  const player = createPlayer({
+    api,
+    feed,
+    solo,
+    announce,
+    place,
+    onChange: renderHistory,
+    onKeepSeed(seed) {
+      compose.keepSeed(seed);
+      announce(t("player.seed-kept", { seed: String(seed) }));
+    },
+  });
   createPresetMenu({ storage, current: presetNow, model: () => compose.model, onChoose: compose.fillIn });
-  createDocumentPanel({ current: compose.values, onInsert: (text) => compose.fillIn({ text }), onSpeak: speakChapter, announce });
+  createDocumentPanel({ current: compose.values, onInsert: (text) => compose.fillIn({ text }), onSpeak: speakChapter, onBook: speakBook, announce });
   createCopyMenu({ current: compose.request, announce });
   const history = createHistory(storage, renderHistory);
   const jobCard = createJobCard({
+    onListen: listen,
     onCancel: () => void cancelCurrent(),
     onAgain: () => void submit(job.params),
     onDismiss: dismiss,
@@ -54,10 +70,12 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
     onClear: history.clear,
     voiceName: compose.voiceName,
   });
-  const refresher = refreshHistory({ history, fetchStatus: api.status, followedId: activeId });
+  const refresher = refreshHistory({ history, fetchStatus: api.status, followedId: activeId, feed });
 
   store.watch(["server"], ({ server }) => {
-    if (server.kind === "ready") compose.setInfo(server.info);
+    if (server.kind !== "ready") return;
+    compose.setInfo(server.info);
+    player.setServer(server.info);
   });
   store.watch(["voices"], ({ voices }) => {
     if (voices.length === 0) return;
@@ -82,7 +100,8 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
     });
   }
 
-  async function submit(request) {
+  /** @param {boolean} byHand somebody pressed something, so it may sound */
+  async function submit(request, byHand = true) {
     compose.setBusy(true);
     const key = sending.begin(request);
     try {
@@ -91,6 +110,9 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
       history.add(entryFor(id, request, Date.now()));
       currentJob.save(id, request);
       follow(id, request);
+      if (byHand) sent.add(id);
+      // What sounds already is heard to its end first.
+      if (byHand && compose.plays && !player.playing) listen();
       byId("output-title").scrollIntoView({ block: "nearest" });
     } catch (error) {
       if (error instanceof ApiError) {
@@ -121,42 +143,65 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
     refresher.nudge();
   }
 
+  /** Chapters that are spoken one after the other and fetched together. */
+  async function speakBook(title, texts) {
+    const { request, problems } = buildRequest({ ...compose.values(), text: texts[0] });
+    if (problems) throw new Error(problems[0].message);
+    // The same press that is repeated after a lost answer is the same book.
+    const wish = JSON.stringify([title, texts, request]);
+    if (book?.wish !== wish) book = { wish, key: newKey() };
+    await api.addBatch(batchOf(title, texts, request), book.key);
+    book = null;
+  }
+
   function follow(id, params) {
     follower?.stop();
     job = startJob(id, params, Date.now());
     show();
-    follower = followJob(id, { fetchStatus: api.status, onEvent });
+    follower = followJob(id, { fetchStatus: api.status, onEvent, feed });
   }
 
   function onEvent(event) {
     job = advance(job, event, Date.now());
     if (event.type === "status") history.update(job.id, patchFrom(event.status));
+    if (event.type === "progress" && job.phase === "running") history.update(job.id, { progress: job.progress });
     if (event.type === "lost") history.update(job.id, { status: "expired" });
     if (event.type === "retrying") refreshServer();
     if (!isActive(job)) {
       currentJob.release(job.id);
       if (job.phase === "completed") finish();
+      else if (player.currentId === job.id) player.unload();
     }
     show();
   }
 
-  /** The job's audio goes to the player, and there is no current job any more. */
+  /** Hears the followed job while it is spoken. */
+  function listen() {
+    if (!isActive(job) || job.phase === "cancelling") return;
+    const entry = entryFor(job.id, job.params, Date.now());
+    const seconds = speakingSeconds(String(job.params.text ?? ""), Number(job.params.speed_factor) || 1);
+    player.listen(entry, { voiceName: compose.voiceName(entry.voice), seconds });
+    show();
+  }
+
+  /** The job's audio goes to the player, unless another one sounds there; and there is no current job any more. */
   function finish() {
     const { id, params, status } = job;
     job = null;
     compose.learn(status);
     const entry = { ...entryFor(id, params, Date.now()), ...patchFrom(status) };
-    play(entry, compose.plays);
+    const heard = player.currentId === id;
+    if (heard || !player.playing) play(entry, compose.plays && sent.has(id) && !heard, place.of(id));
     announce(t("job.done", { time: roughly(entry.durationSec ?? NaN) }));
   }
 
-  function play(entry, autoplay) {
-    player.load(entry, { voiceName: compose.voiceName(entry.voice), autoplay });
+  function play(entry, autoplay, seconds = 0) {
+    player.load(entry, { voiceName: compose.voiceName(entry.voice), autoplay, seconds });
     show();
   }
 
   function show() {
-    jobCard.render(job);
+    jobCard.render(job, { heard: job !== null && job.id === player.currentId });
     byId("output-empty").hidden = job !== null || player.currentId !== null;
     renderHistory();
   }
@@ -176,6 +221,9 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
   async function cancelCurrent() {
     if (!isActive(job) || job.phase === "cancelling") return;
     const { id } = job;
+    sent.delete(id);
+    // Before the server breaks the stream off.
+    if (player.currentId === id) player.unload();
     job = advance(job, { type: "cancelling" }, Date.now());
     show();
     const problem = await cancelOnServer(id);
@@ -221,9 +269,10 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
         compose.submit();
       } else if (event.key === "Escape") {
         void cancelCurrent();
-      } else if (event.key === " " && !typing && player.currentId !== null) {
+      } else if (event.key === " " && !typing && (player.currentId !== null || isActive(job))) {
         event.preventDefault();
-        player.toggle();
+        if (isActive(job) && !player.playing && player.currentId !== job.id) listen();
+        else player.toggle();
       }
     },
     nudge() {
@@ -238,10 +287,12 @@ export function createSpeakView({ api, storage, store, favourites, announce, ref
         if (!known) history.add(entryFor(resumed.id, resumed.params, Date.now()));
         follow(resumed.id, resumed.params);
       } else {
+        const heard = history.entries().find((entry) => entry.id === place.get()?.id && entry.status === "completed");
+        if (heard) play(heard, false, place.of(heard.id));
         show();
       }
       const unanswered = sending.left();
-      if (unanswered) void submit(unanswered);
+      if (unanswered) void submit(unanswered, false);
     },
   };
 }

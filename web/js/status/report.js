@@ -74,6 +74,15 @@ export function speeds(jobs, most = 40) {
     .map((job) => ({ id: job.job_id, speed: job.duration_sec / job.elapsed_sec }));
 }
 
+/** Seconds that jobs waited until somebody began to speak them, oldest first. @param {object[]} jobs statuses */
+export function waits(jobs, most = 40) {
+  return jobs
+    .filter((job) => typeof job.started_at === "number" && typeof job.created_at === "number")
+    .slice(0, most)
+    .reverse()
+    .map((job) => Math.max(0, job.started_at - job.created_at));
+}
+
 /** The value in the middle; null of nothing. */
 export function median(numbers) {
   if (numbers.length === 0) return null;

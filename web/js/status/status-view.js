@@ -1,26 +1,32 @@
 // The view of the server's state and of this browser's settings. What stands here changes by itself while it is open.
 
 import { element } from "../base/dom.js";
-import { decimal } from "../base/format.js";
+import { decimal, roughly } from "../base/format.js";
 import { language, t } from "../base/i18n.js";
 import { repeat } from "../base/loop.js";
 import { badge, viewHead } from "../base/widgets.js";
 import { modelFacts } from "../server/server.js";
 import { barPlot } from "./plot.js";
-import { median, report, speeds } from "./report.js";
+import { median, report, speeds, waits } from "./report.js";
+import { createSettingsForm } from "./settings-form.js";
 
 const EVERY_MS = 5000;
 
-export function createStatusView({ api, store, root, theme, languages, chooseLanguage, refreshServer }) {
+export function createStatusView({ api, store, root, announce, theme, languages, chooseLanguage, refreshServer }) {
   const lines = element("ul", { class: "report", id: "report" });
   const facts = element("dl", { class: "fact-list" });
   const pace = element("div", { class: "pace" });
+  const waiting = element("div", { class: "pace" });
+  const serverSettings = createSettingsForm({ api, store, announce });
   root.append(
     viewHead("title-status", t("view.status"), t("status.lead")),
     element("section", { class: "card", "aria-label": t("report.title") }, element("h3", { class: "label" }, t("report.title")), lines),
     element("div", { class: "halves" },
       element("section", { class: "card" }, element("h3", { class: "label" }, t("status.speed")), pace),
-      element("section", { class: "card" }, element("h3", { class: "label" }, t("status.facts")), facts)),
+      element("section", { class: "card" }, element("h3", { class: "label" }, t("status.waits")), waiting)),
+    element("section", { class: "card" }, element("h3", { class: "label" }, t("status.facts")), facts,
+      element("p", { class: "hint" }, element("a", { href: "/docs" }, t("status.api")))),
+    serverSettings.root,
     settings());
 
   let ready = null;
@@ -63,6 +69,11 @@ export function createStatusView({ api, store, root, theme, languages, chooseLan
       ? [element("p", { class: "hint" }, t("status.no-speed"))]
       : [barPlot(measured.map(({ speed }) => speed), t("status.speed")),
         element("p", { class: "hint" }, t("status.median", { count: measured.length, speed: decimal(middle, 1) }))]));
+    const waited = waits(jobs);
+    waiting.replaceChildren(...(waited.length === 0
+      ? [element("p", { class: "hint" }, t("status.no-waits"))]
+      : [barPlot(waited, t("status.waits")),
+        element("p", { class: "hint" }, t("status.waited", { count: waited.length, middle: roughly(median(waited)), most: roughly(Math.max(...waited)) }))]));
   }
 
   store.watch(["server", "voices"], render);
@@ -79,6 +90,7 @@ export function createStatusView({ api, store, root, theme, languages, chooseLan
           notReady = error.message;
         }
         jobs = await api.jobs({ limit: 100 }, signal).then((page) => page.jobs, () => jobs);
+        await serverSettings.refresh(signal);
         if (signal.aborted) return null;
         render();
         return EVERY_MS;

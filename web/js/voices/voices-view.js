@@ -13,7 +13,7 @@ import { speakers, voiceCard } from "./voice-card.js";
 
 const MOST_NAME = 80;
 
-export function createVoicesView({ api, store, favourites, root, announce, refreshVoices, onUse }) {
+export function createVoicesView({ solo, api, store, favourites, root, announce, refreshVoices, onUse }) {
   const alert = element("p", { class: "alert", role: "alert", hidden: true });
   const search = element("input", { type: "search", id: "voices-search", placeholder: t("voices.search"), "aria-label": t("voices.search"), oninput: render });
   const language = element("select", { id: "voices-language", "aria-label": t("speak.language"), onchange: render });
@@ -21,6 +21,8 @@ export function createVoicesView({ api, store, favourites, root, announce, refre
   const list = element("ul", { class: "cards", id: "voice-list" });
   const empty = element("p", { class: "hint", id: "voices-empty" });
   const audio = new Audio();
+  const stopAudio = () => audio.pause();
+  audio.addEventListener("play", () => solo.take(stopAudio));
   const add = createAddVoice({ send: api.addVoice, announce, onAdded: (voice) => void changed(voice.id) });
   root.append(
     viewHead("title-voices", t("view.voices"), t("voices.lead")),

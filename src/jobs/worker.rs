@@ -536,7 +536,8 @@ impl Speaking {
         };
         fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)?;
         let characters = chunk.text.chars().count() as u64;
-        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms });
+        let audio_ms = count * 1000 / u64::from(info.sample_rate);
+        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms, audio_ms });
         Ok(())
     }
 

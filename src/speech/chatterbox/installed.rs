@@ -13,7 +13,8 @@ use chatterbox::weights::{WeightError, Weights};
 
 use super::cloning::Cloner;
 use super::marking::Marking;
-use super::spoken::{Spoken, parameters};
+use super::spoken::Spoken;
+use super::wishes::parameters;
 use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::models::{Architecture, InstalledModel, Models, Role};
 use crate::speech::model::{ModelError, ModelInfo, VoiceInfo, VoiceKind};

@@ -7,6 +7,7 @@ mod installed;
 mod marking;
 mod prospect;
 mod spoken;
+mod wishes;
 
 pub use chatterbox::bench;
 use chatterbox::device::{Choice, Request};

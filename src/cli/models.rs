@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use super::place::Place;
 use super::signals::cancel_on_signal;
 use super::{CliError, say_line, tell};
+use crate::config::Settings;
 use crate::models::{Listed, Manifest, Models, ModelsError, Phase, Progress, Pulled, State, in_words};
 use crate::speech::Cancel;
+use crate::speech::chatterbox::{Placement, Prospect, Surroundings, machine, prospect};
+use crate::speech::engine::EngineSettings;
 
 /// Between two lines of progress where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -64,9 +68,10 @@ enum ModelsCommand {
 
 pub(super) fn run(place: &Place, arguments: &ModelsArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
-    let models = place.models(&place.settings(Vec::new())?)?;
+    let settings = place.settings(Vec::new())?;
+    let models = place.models(&settings)?;
     match &arguments.command {
-        ModelsCommand::List { json } => list(&models, *json),
+        ModelsCommand::List { json } => list(&models, &settings, *json),
         ModelsCommand::Pull { names, refresh } => pull(&models, names, *refresh)?,
         ModelsCommand::Import { name, folder } => {
             let mut meter = Meter::new(stop_signal());
@@ -85,20 +90,47 @@ pub(super) fn run(place: &Place, arguments: &ModelsArgs) -> Result<(), CliError>
     Ok(())
 }
 
-fn list(models: &Models, json: bool) {
+/// A model, and what to expect of it here.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    listed: &'a Listed,
+    #[serde(flatten)]
+    prospect: Option<Prospect>,
+}
+
+fn list(models: &Models, settings: &Settings, json: bool) {
     let listed = models.list();
+    let placement = Placement::from(settings);
+    let budget = EngineSettings { memory_bytes: settings.model.memory_bytes, unload_after: None }.budget(0);
+    let here = Surroundings { placement: &placement, budget_bytes: budget, machine: machine(true) };
+    let rows: Vec<Row<'_>> = listed
+        .iter()
+        .map(|listed| Row { prospect: prospect(listed.architecture, &here, None), listed })
+        .collect();
     if json {
-        return say_line(&serde_json::to_string_pretty(&listed).unwrap_or_default());
+        return say_line(&serde_json::to_string_pretty(&rows).unwrap_or_default());
     }
     let width = listed.iter().map(|model| model.name.len()).max().unwrap_or_default();
-    for model in &listed {
-        say_line(&format!(
-            "{:width$}  {:>8}  {:14}  {}",
-            model.name,
-            size(model),
-            state(model),
-            model.purpose
-        ));
+    let line = |[name, size, state, memory, speed, purpose]: [&str; 6]| {
+        say_line(&format!("{name:width$}  {size:>8}  {state:14}  {memory:>8}  {speed:>6}  {purpose}"));
+    };
+    line(["name", "size", "state", "memory", "speed", "purpose"]);
+    for Row { listed: model, prospect } in &rows {
+        let memory = prospect.map_or_else(|| "-".to_owned(), |prospect| in_words(prospect.memory_bytes));
+        let speed = prospect.and_then(|prospect| prospect.real_time_factor);
+        let speed = speed.map_or_else(|| "-".to_owned(), |factor| format!("{:.1}x", 1.0 / factor));
+        line([&model.name, &size(model), &state(model), &memory, &speed, &model.purpose]);
+    }
+    say_line("\nmemory: while it is loaded; speed: seconds of speech in a second on this machine, about");
+    for Row { listed: model, prospect } in &rows {
+        if prospect.is_some_and(|prospect| !prospect.fits_memory) {
+            say_line(&format!(
+                "{} needs more memory than models may take here ({})",
+                model.name,
+                in_words(budget)
+            ));
+        }
     }
     for model in &listed {
         if let State::Damaged { problem } = &model.state {

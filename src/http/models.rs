@@ -15,6 +15,7 @@ use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -22,10 +23,33 @@ use super::Context;
 use super::error::ApiError;
 use super::extract::Fields;
 use crate::models::{Listed, Model, Models, ModelsError, PullState};
+use crate::speech::chatterbox::{Placement, Prospect, Surroundings, machine, prospect};
 
-/// `[{name, title, architecture, languages, licence, purpose, origin, own, state, size_bytes, folder, pull}]`
-pub(super) async fn list(State(context): State<Context>) -> Result<Json<Vec<Listed>>, ApiError> {
-    aside(&context, |models| Ok(models.list())).await.map(Json)
+/// A model, how it stands, and what to expect of it here.
+#[derive(Serialize)]
+pub(super) struct Offered {
+    #[serde(flatten)]
+    listed: Listed,
+    #[serde(flatten)]
+    prospect: Option<Prospect>,
+}
+
+/// `[{name, title, architecture, languages, licence, purpose, origin, own, state, size_bytes, folder, pull, memory_bytes,
+/// fits_memory, real_time_factor, real_time_factor_is}]`
+pub(super) async fn list(State(context): State<Context>) -> Result<Json<Vec<Offered>>, ApiError> {
+    let spoken = context.jobs.real_time_factors();
+    let is_idle = context.jobs.counts().await?.running == 0;
+    let budget_bytes = context.engine.settings().budget(context.engine.states().borrow().resident_bytes());
+    let placement = Placement::from(&*context.settings);
+    let offered = aside(&context, move |models| {
+        let here = Surroundings { placement: &placement, budget_bytes, machine: machine(is_idle) };
+        let offer = |listed: Listed| Offered {
+            prospect: prospect(listed.architecture, &here, spoken.get(&listed.name).copied()),
+            listed,
+        };
+        Ok(models.list().into_iter().map(offer).collect())
+    });
+    offered.await.map(Json)
 }
 
 /// Begins a pull, or joins the one that runs. `{"refresh": true}` also looks at what is installed already.

@@ -37,9 +37,14 @@ pub(super) async fn model_info(State(context): State<Context>) -> Json<Value> {
     };
     let tags = info.map_or(&[][..], |info| &info.paralinguistic_tags);
     let all = catalog.all();
+    let spoken = context.jobs.real_time_factors();
     let models: Vec<Value> = all
         .iter()
-        .map(|model| described(model, &states.of(&model.name), info.map(|info| &info.name)))
+        .map(|model| {
+            let mut one = described(model, &states.of(&model.name), info.map(|info| &info.name));
+            one["real_time_factor"] = json!(spoken.get(&model.name));
+            one
+        })
         .collect();
     let engine = context.engine.settings();
     Json(json!({

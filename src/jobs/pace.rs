@@ -21,6 +21,8 @@ pub(super) struct Lap {
     pub(super) model: String,
     pub(super) characters: u64,
     pub(super) took_ms: u64,
+    /// Of the sound that came of it.
+    pub(super) audio_ms: u64,
 }
 
 /// Work that is left: characters by model.
@@ -35,6 +37,7 @@ pub(super) struct Left {
 struct Speed {
     characters: f64,
     took_ms: f64,
+    audio_ms: f64,
 }
 
 /// The speeds of this machine's models.
@@ -49,6 +52,7 @@ impl Pace {
         let speed = models.entry(lap.model.clone()).or_default();
         speed.characters = speed.characters * FADING + lap.characters as f64;
         speed.took_ms = speed.took_ms * FADING + lap.took_ms as f64;
+        speed.audio_ms = speed.audio_ms * FADING + lap.audio_ms as f64;
     }
 
     /// How long this work takes; `None` while a model of it was never heard.
@@ -63,6 +67,13 @@ impl Pace {
             total += left.characters * speed.took_ms / speed.characters.max(1.0);
         }
         Some(Duration::from_secs_f64(total.clamp(0.0, 1e12) / 1000.0))
+    }
+
+    /// Seconds for a second of speech, of the models that were heard.
+    fn real_time_factors(&self) -> HashMap<String, f64> {
+        let models = self.models();
+        let heard = models.iter().filter(|(_, speed)| speed.audio_ms > 0.0);
+        heard.map(|(name, speed)| (name.clone(), speed.took_ms / speed.audio_ms)).collect()
     }
 
     fn models(&self) -> MutexGuard<'_, HashMap<String, Speed>> {
@@ -87,6 +98,11 @@ impl Shared {
 }
 
 impl Jobs {
+    /// Seconds of work for a second of speech as this machine spoke lately, by model; those it never spoke with are missing.
+    pub fn real_time_factors(&self) -> HashMap<String, f64> {
+        self.shared.pace.real_time_factors()
+    }
+
     /// When a job that has not ended will have, as this machine spoke lately; `None` where that is not known. What is more
     /// urgent and comes later, and the loading of models, come on top.
     pub async fn time_left(&self, job: &Job) -> Result<Option<Duration>, StoreError> {
@@ -106,7 +122,7 @@ mod tests {
     use super::*;
 
     fn lap(model: &str, characters: u64, took_ms: u64) -> Lap {
-        Lap { model: model.to_owned(), characters, took_ms }
+        Lap { model: model.to_owned(), characters, took_ms, audio_ms: 10 * characters }
     }
 
     fn left(model: Option<&str>, characters: f64) -> Left {
@@ -122,6 +138,7 @@ mod tests {
         let work = [left(Some("slow"), 50.0), left(Some("quick"), 500.0)];
         assert_eq!(pace.time_for(&work), Some(Duration::from_secs(1)));
         assert_eq!(pace.time_for(&[left(Some("new"), 1.0)]), None);
+        assert_eq!(pace.real_time_factors(), [("slow".to_owned(), 1.0), ("quick".to_owned(), 0.1)].into());
         assert_eq!(pace.time_for(&[]), Some(Duration::ZERO));
     }
 

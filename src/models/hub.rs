@@ -3,90 +3,21 @@
 //! `{endpoint}/{repository}/resolve/{revision}/{file}` answers with a redirect to a content network; the first answer's
 //! headers say what the file is (`X-Linked-Size`, `X-Linked-Etag`, `X-Repo-Commit`). The token goes to the endpoint alone.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod answers;
+mod settings;
 
 use ureq::Agent;
 use ureq::ResponseExt;
 use ureq::config::RedirectAuthHeaders;
 use ureq::http::{Response, Uri, header};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 
 use super::digest::Digest;
 use super::error::HubError;
 use super::registry::{Candidate, GITHUB};
-use crate::config;
-
-const PUBLIC: &str = "https://huggingface.co";
-/// Where the few files are that no hub has.
-const PUBLIC_GITHUB: &str = "https://github.com";
-
-/// How the hub is reached; [`HubSettings::new`] knows the variables that Hugging Face's own programs obey.
-#[derive(Clone)]
-pub struct HubSettings {
-    /// Without a slash at the end.
-    pub endpoint: String,
-    /// GitHub, without a slash at the end; never shown the token.
-    pub github: String,
-    pub token: Option<String>,
-    /// Never ask the hub; what is on this machine must do.
-    pub offline: bool,
-    /// The cache of Hugging Face's Python library, if it may be used.
-    pub cache: Option<PathBuf>,
-    /// Files at a time.
-    pub parallel: usize,
-    /// Tries in a row that may bring nothing.
-    pub retries: u32,
-    /// Before the second try; doubles from there.
-    pub retry_wait: Duration,
-    /// Without a byte for so long, a connection counts as broken.
-    pub stall: Duration,
-    /// Certificates (PEM) to trust instead of the public ones.
-    pub certificates: Option<PathBuf>,
-    /// Bytes free on the disk of a folder.
-    pub free_space: fn(&Path) -> std::io::Result<u64>,
-}
-
-impl std::fmt::Debug for HubSettings {
-    // Without the token.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("HubSettings").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-impl HubSettings {
-    /// `variable` looks one up in the environment.
-    pub fn new(settings: &config::Hub, variable: &dyn Fn(&str) -> Option<String>) -> Self {
-        let set =
-            |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let home = set("HOME").or_else(|| set("USERPROFILE"));
-        let caches =
-            set("XDG_CACHE_HOME").map(PathBuf::from).or(home.map(|home| Path::new(&home).join(".cache")));
-        let hf_home = set("HF_HOME").map(PathBuf::from).or(caches.map(|caches| caches.join("huggingface")));
-        let in_home = |name: &str| hf_home.as_ref().map(|home| home.join(name));
-        let cache = set("HF_HUB_CACHE").or_else(|| set("HUGGINGFACE_HUB_CACHE")).map(PathBuf::from);
-        let token_file = set("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| in_home("token"));
-        let token = set("HF_TOKEN").or_else(|| set("HUGGING_FACE_HUB_TOKEN")).or_else(|| {
-            // Where `hf auth login` leaves it.
-            std::fs::read_to_string(token_file?).ok().map(|text| text.trim().to_owned())
-        });
-        let is_on = |text: String| ["1", "on", "yes", "true"].contains(&text.to_lowercase().as_str());
-        let endpoint = settings.endpoint.clone().or_else(|| set("HF_ENDPOINT"));
-        Self {
-            endpoint: endpoint.unwrap_or_else(|| PUBLIC.to_owned()).trim_end_matches('/').to_owned(),
-            github: PUBLIC_GITHUB.to_owned(),
-            token: token.filter(|token| !token.is_empty()),
-            offline: set("HF_HUB_OFFLINE").is_some_and(is_on),
-            cache: cache.or_else(|| in_home("hub")).filter(|_| settings.use_cache),
-            parallel: settings.parallel,
-            retries: settings.retries,
-            retry_wait: settings.retry_wait,
-            stall: settings.stall,
-            certificates: set("SSL_CERT_FILE").map(PathBuf::from),
-            free_space: |folder| fs4::available_space(folder),
-        }
-    }
-}
+pub(super) use answers::is_commit;
+use answers::{Told, absolute, content_range, encoded, number, retry_after, text};
+pub use settings::HubSettings;
 
 /// What the hub says of a file, before a byte of it comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +68,7 @@ impl Hub {
             // Never from an encrypted hub to an unencrypted network.
             .https_only(scheme == "https")
             .redirect_auth_headers(RedirectAuthHeaders::SameHost)
-            .tls_config(TlsConfig::builder().root_certs(root_certificates(settings)?).build())
+            .tls_config(TlsConfig::builder().root_certs(settings.root_certificates()?).build())
             .user_agent(concat!("declaim/", env!("CARGO_PKG_VERSION")))
             // A packed answer has neither the size nor the places that are asked for.
             .accept_encoding("identity")
@@ -302,122 +233,9 @@ impl Hub {
     }
 }
 
-/// What the answers on the way have told so far; the first to say something is believed.
-#[derive(Default)]
-struct Told {
-    size: Option<u64>,
-    digest: Option<Digest>,
-    entity_tag: Option<String>,
-    commit: Option<String>,
-}
-
-impl Told {
-    fn read<B>(&mut self, answer: &Response<B>) {
-        let tag = text(answer, "x-linked-etag").and_then(Digest::from_entity_tag);
-        self.digest = self.digest.take().or(tag);
-        self.size = self.size.or_else(|| number(answer, "x-linked-size"));
-        let commit = text(answer, "x-repo-commit").filter(|commit| is_commit(commit));
-        self.commit = self.commit.take().or_else(|| commit.map(str::to_owned));
-    }
-
-    /// The last answer is the file itself: its own headers count where the hub's were silent.
-    fn read_plain<B>(&mut self, answer: &Response<B>) {
-        let tag = text(answer, header::ETAG.as_str()).map(str::trim).filter(|tag| tag.starts_with('"'));
-        self.size = self.size.or_else(|| number(answer, header::CONTENT_LENGTH.as_str()));
-        // Elsewhere, forty digits may be anything.
-        let digest = tag.filter(|_| self.commit.is_some()).and_then(Digest::from_entity_tag);
-        self.digest = self.digest.take().or(digest);
-        self.entity_tag = tag.map(str::to_owned);
-    }
-
-    fn is_complete(&self) -> bool {
-        self.size.is_some() && self.digest.is_some() && self.commit.is_some()
-    }
-}
-
-fn root_certificates(settings: &HubSettings) -> Result<RootCerts, HubError> {
-    let Some(path) = &settings.certificates else { return Ok(RootCerts::WebPki) };
-    let failed = |source| HubError::Certificates { path: path.clone(), source };
-    let pem = std::fs::read(path).map_err(failed)?;
-    let mut certificates = Vec::new();
-    for item in parse_pem(&pem) {
-        let item = item.map_err(|error| failed(std::io::Error::other(error)))?;
-        if let PemItem::Certificate(certificate) = item {
-            certificates.push(certificate);
-        } else {
-            tracing::debug!(path = %path.display(), "skipped what is no certificate");
-        }
-    }
-    Ok(RootCerts::from(certificates.into_iter()))
-}
-
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-pub(super) fn is_commit(revision: &str) -> bool {
-    revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn hex_digit(value: u8) -> char {
-    char::from_digit(value.into(), 16).unwrap_or_default().to_ascii_uppercase()
-}
-
-/// Percent-encodes what an address may not hold; a path keeps its slashes.
-fn encoded(text: &str, is_path: bool) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (is_path && byte == b'/') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
-        }
-    }
-    encoded
-}
-
-/// The address that `place` means, seen from `url`.
-fn absolute(url: &str, place: &str) -> String {
-    if place.contains("://") {
-        return place.to_owned();
-    }
-    let after_scheme = url.find("://").map_or(0, |at| at + 3);
-    let root = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
-    match place.strip_prefix("//") {
-        Some(elsewhere) => format!("{}{elsewhere}", &url[..after_scheme]),
-        None if place.starts_with('/') => format!("{}{place}", &url[..root]),
-        None => format!("{}/{place}", url.rsplit_once('/').map_or(url, |(folder, _)| folder)),
-    }
-}
-
-fn text<'a, B>(answer: &'a Response<B>, name: &str) -> Option<&'a str> {
-    answer.headers().get(name).and_then(|value| value.to_str().ok())
-}
-
-fn number<B>(answer: &Response<B>, name: &str) -> Option<u64> {
-    text(answer, name)?.trim().parse().ok()
-}
-
-/// First byte and total size of `bytes 5-9/10`; the first is 0 in `bytes */10`.
-fn content_range<B>(answer: &Response<B>) -> Option<(u64, Option<u64>)> {
-    let (range, total) =
-        text(answer, header::CONTENT_RANGE.as_str())?.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let first = match range.split_once('-') {
-        Some((first, _)) => first.trim().parse().ok()?,
-        None => 0,
-    };
-    Some((first, total.trim().parse().ok()))
-}
-
-/// `Retry-After` as a wait: seconds, or a date.
-fn retry_after<B>(answer: &Response<B>) -> Option<Duration> {
-    let value = text(answer, header::RETRY_AFTER.as_str())?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let then = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
-    Some(then.duration_since(jiff::Timestamp::now()).try_into().unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
@@ -430,26 +248,6 @@ mod tests {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
         HubSettings::new(&Settings::default().hub, &variable)
-    }
-
-    #[test]
-    fn the_variables_of_hugging_faces_own_programs_are_obeyed() {
-        let plain = settings(&[("HOME", "/home/ada")]);
-        assert_eq!(plain.endpoint, "https://huggingface.co");
-        assert_eq!(plain.cache.as_deref(), Some(Path::new("/home/ada/.cache/huggingface/hub")));
-        assert_eq!((plain.token, plain.offline), (None, false));
-        let changed = settings(&[
-            ("HOME", "/home/ada"),
-            ("HF_HOME", "/big/hf"),
-            ("HF_ENDPOINT", "https://mirror.example/"),
-            ("HF_TOKEN", " hf_x\n"),
-            ("HF_HUB_OFFLINE", "YES"),
-        ]);
-        assert_eq!(changed.endpoint, "https://mirror.example");
-        assert_eq!(changed.cache.as_deref(), Some(Path::new("/big/hf/hub")));
-        assert_eq!((changed.token.as_deref(), changed.offline), (Some("hf_x"), true));
-        let cache = settings(&[("HF_HOME", "/big/hf"), ("HF_HUB_CACHE", "/cache")]).cache;
-        assert_eq!(cache.as_deref(), Some(Path::new("/cache")));
     }
 
     #[test]
@@ -473,33 +271,5 @@ mod tests {
             let error = Hub::new(&settings(&[("HF_ENDPOINT", endpoint)])).unwrap_err();
             assert!(matches!(error, HubError::Endpoint(_)), "{endpoint}: {error}");
         }
-    }
-
-    #[test]
-    fn redirects_are_read_as_addresses_relative_to_where_they_were_met() {
-        for (place, expected) in [
-            ("https://cdn.example/x?y", "https://cdn.example/x?y"),
-            ("/api/x", "https://hub.example:1/api/x"),
-            ("//cdn.example/x", "https://cdn.example/x"),
-            ("c", "https://hub.example:1/a/c"),
-        ] {
-            assert_eq!(absolute("https://hub.example:1/a/b", place), expected);
-        }
-    }
-
-    #[test]
-    fn addresses_hold_branches_with_slashes_and_names_with_blanks() {
-        assert_eq!(encoded("refs/pr/1", false), "refs%2Fpr%2F1");
-        assert_eq!(encoded("a b/ü.json", true), "a%20b/%C3%BC.json");
-    }
-
-    #[test]
-    fn a_time_to_come_back_may_be_seconds_or_a_date() {
-        let answer = |value: &str| Response::builder().header("retry-after", value).body(()).unwrap();
-        assert_eq!(retry_after(&answer("7")), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(&answer("Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));
-        let wait = retry_after(&answer("Fri, 31 Dec 2100 23:59:59 GMT")).unwrap();
-        assert!(wait > Duration::from_secs(1_000_000_000), "{wait:?}");
-        assert_eq!(retry_after(&answer("soon")), None);
     }
 }

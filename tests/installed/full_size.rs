@@ -3,7 +3,8 @@
 //!
 //! Their weights are random (made by formula), so what they say is noise; that it has the right shape, that nothing is missing
 //! and how long it takes is what is seen here. Ignored, since each takes gigabytes:
-//! `cargo test --workspace --test installed -- --ignored --nocapture`
+//! `cargo test --workspace --test installed -- --ignored --nocapture`; `DECLAIM_KEEP_MODELS=DIR` keeps the files, one folder
+//! for each architecture, for `declaim --data` and `bench_reference.py --weights-dir`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -62,8 +63,10 @@ const GPT2: &[(&str, &str)] = &[
 
 fn speaks(published: &Published) {
     let data = tempfile::tempdir().unwrap();
-    let folder = data.path().join("files");
-    fs::create_dir(&folder).unwrap();
+    // Kept where somebody wants to measure more than this does; gigabytes otherwise.
+    let kept = std::env::var_os("DECLAIM_KEEP_MODELS").map(PathBuf::from);
+    let folder = kept.as_deref().unwrap_or(data.path()).join(published.architecture);
+    fs::create_dir_all(&folder).unwrap();
     for (listing, key, name) in [published.t3, published.s3gen, ("ve", "ve", "ve.safetensors")] {
         write_weights(&folder.join(name), listing, key);
     }

@@ -67,6 +67,7 @@ fn nothing_installed_is_answered_with_what_to_do() {
     assert!(text.contains("declaim models pull nano"), "{text}");
     let turbo = text.lines().find(|line| line.starts_with("turbo ")).unwrap();
     assert!(turbo.contains("2.99 GB") && turbo.contains("English, fast on a GPU"), "{turbo}");
+    assert!(text.starts_with("name ") && text.contains("speed: seconds of speech in a second"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("my-voice ") && line.contains(" ? ")), "{text}");
 }
 

@@ -69,6 +69,23 @@ fn the_list_tells_what_there_is_and_what_it_is_for() {
         (&json!(false), &Value::Null, &Value::Null)
     );
     assert_eq!(listed(&server, NAME)["own"], true);
+    assert_eq!(listed(&server, "watermark")["memory_bytes"], Value::Null, "it does not speak");
+}
+
+#[test]
+fn the_list_tells_what_a_model_would_take_here() {
+    let scene = Scene::new();
+    let server = server(&scene);
+    let [nano, turbo, original] = ["nano", "turbo", "original"].map(|name| listed(&server, name));
+    for model in [&nano, &turbo, &original] {
+        assert!(model["fits_memory"].is_boolean(), "{model}");
+        // Tests run on the CPU, whose rates are measured by the first who asks.
+        assert_eq!(model["real_time_factor_is"], "estimated", "{model}");
+    }
+    let bytes = |model: &Value| model["memory_bytes"].as_u64().unwrap();
+    assert!(100_000_000 < bytes(&nano) && bytes(&nano) < bytes(&turbo), "{nano}, {turbo}");
+    let factor = |model: &Value| model["real_time_factor"].as_f64().unwrap();
+    assert!(0.0 < factor(&nano) && factor(&nano) < factor(&turbo) && factor(&turbo) < factor(&original));
 }
 
 #[test]

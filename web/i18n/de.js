@@ -276,6 +276,8 @@ export default {
   "models.clones": "klont Stimmen",
   "models.loaded-in": "in {time} geladen",
   "models.speed": "hier {speed} Sekunden Ton je Sekunde",
+  "models.speed-about": "hier etwa {speed} Sekunden Ton je Sekunde",
+  "models.too-large": "mehr Speicher, als Modelle hier belegen dürfen",
   "models.in-use": "spricht gerade",
   "models.partly": "{size} sind schon da",
   "models.pulling": "{name} wird heruntergeladen.",

@@ -276,6 +276,8 @@ export default {
   "models.clones": "clones voices",
   "models.loaded-in": "loaded in {time}",
   "models.speed": "{speed} seconds of audio per second here",
+  "models.speed-about": "about {speed} seconds of audio per second here",
+  "models.too-large": "more memory than models may take here",
   "models.in-use": "speaking now",
   "models.partly": "{size} are here already",
   "models.pulling": "{name} is being downloaded.",

@@ -276,6 +276,8 @@ export default {
   "models.clones": "clona voces",
   "models.loaded-in": "cargado en {time}",
   "models.speed": "aquí {speed} segundos de audio por segundo",
+  "models.speed-about": "aquí unos {speed} segundos de audio por segundo",
+  "models.too-large": "más memoria de la que los modelos pueden ocupar aquí",
   "models.in-use": "hablando ahora",
   "models.partly": "{size} ya están aquí",
   "models.pulling": "{name} se está descargando.",

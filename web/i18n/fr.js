@@ -276,6 +276,8 @@ export default {
   "models.clones": "clone des voix",
   "models.loaded-in": "chargé en {time}",
   "models.speed": "ici {speed} secondes d’audio par seconde",
+  "models.speed-about": "ici environ {speed} secondes d’audio par seconde",
+  "models.too-large": "plus de mémoire que les modèles n’en peuvent prendre ici",
   "models.in-use": "parle en ce moment",
   "models.partly": "{size} sont déjà là",
   "models.pulling": "{name} se télécharge.",

@@ -276,6 +276,8 @@ export default {
   "models.clones": "可克隆声音",
   "models.loaded-in": "加载用时 {time}",
   "models.speed": "此处每秒 {speed} 秒音频",
+  "models.speed-about": "此处每秒约 {speed} 秒音频",
+  "models.too-large": "所需内存超过此处模型可用的内存",
   "models.in-use": "正在朗读",
   "models.partly": "已有 {size}",
   "models.pulling": "正在下载 {name}。",

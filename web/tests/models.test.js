@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import "./english.js";
 import { languagesText, pullText } from "../js/models/model-card.js";
-import { isPulling, joined, memoryOf, pullShare } from "../js/models/models.js";
+import { isPulling, joined, memoryNeeded, memoryOf, pullShare, speedOf } from "../js/models/models.js";
 
 const listed = [
   { name: "nano", state: "missing" },
@@ -43,4 +43,13 @@ test("memory is what loaded models take", () => {
 test("a few languages are named, many are counted", () => {
   assert.equal(languagesText(["en"]), "English");
   assert.equal(languagesText(["ar", "da", "de", "el", "en"]), "5 languages");
+});
+
+test("what was heard counts for more than what was reckoned", () => {
+  const listed = { real_time_factor: 0.5, real_time_factor_is: "estimated", memory_bytes: 1000 };
+  assert.deepEqual(speedOf({ listed, described: null }), { speed: 2, measured: false });
+  assert.deepEqual(speedOf({ listed, described: { real_time_factor: 0.25 } }), { speed: 4, measured: true });
+  assert.equal(speedOf({ listed: null, described: {} }), null);
+  assert.equal(memoryNeeded({ listed, described: null }), 1000);
+  assert.equal(memoryNeeded({ listed, described: { memory_mb: 2 } }), 2097152);
 });

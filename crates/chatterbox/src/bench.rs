@@ -186,7 +186,7 @@ pub fn run(options: &Options, choice: &Choice, progress: &mut dyn FnMut(&str)) -
             best_s: best,
             median_s: median,
             tokens_per_s: 1.0 / median,
-            bytes: bench.step_bytes(positions),
+            bytes: bench.config.step_bytes(bench.precision, positions),
         },
         first_audio_s: blocks.as_ref().map_or(whole_s, |blocks| blocks.first_audio_s),
         blocks,
@@ -265,12 +265,6 @@ impl Bench {
             device: device.clone(),
         };
         Ok((name.to_owned(), kind.to_owned(), bench))
-    }
-
-    fn step_bytes(&self, context: usize) -> usize {
-        let t3 = &self.config.t3;
-        let keys_values = 2 * t3.layers * t3.width * context * T3::rows(&self.config.sampling);
-        self.precision.bytes_for(t3.decoding_weights()) + keys_values * size_of::<f32>()
     }
 
     /// As many sequences as this model decodes side by side.

@@ -11,7 +11,7 @@ impl Store {
     /// The chunks that were spoken last, the latest first.
     pub(in crate::jobs) async fn last_laps(&self, limit: u32) -> Result<Vec<Lap>> {
         sqlx::query(
-            "select data ->> 'model', data ->> 'characters', data ->> 'took_ms' from events
+            "select data ->> 'model', data ->> 'characters', data ->> 'took_ms', data ->> 'duration_ms' from events
              where kind = 'chunk' and data ->> 'took_ms' is not null order by seq desc limit ?",
         )
         .bind(limit)
@@ -23,6 +23,7 @@ impl Store {
                 model: row.try_get(0)?,
                 characters: row.try_get::<i64, _>(1)?.cast_unsigned(),
                 took_ms: row.try_get::<i64, _>(2)?.cast_unsigned(),
+                audio_ms: row.try_get::<i64, _>(3)?.cast_unsigned(),
             })
         })
         .collect()

@@ -257,15 +257,17 @@ impl Speaking {
         };
         self.keep(&checkpoint, first_block.load(Ordering::Relaxed)).await?;
         self.shared.meters.chunk(outcome, takes);
-        self.shared.meters.spoke(count * 1000 / u64::from(info.sample_rate.max(1)), took_ms);
-        self.learn(info, chunk.text.chars().count() as u64, begun);
+        let audio_ms = count * 1000 / u64::from(info.sample_rate.max(1));
+        self.shared.meters.spoke(audio_ms, took_ms);
+        self.learn(info, (chunk.text.chars().count() as u64, audio_ms), begun);
         Ok(())
     }
 
-    /// Remembers for estimates what so many characters took since `begun`, with all that goes with them.
-    fn learn(&self, info: &ModelInfo, characters: u64, begun: Instant) {
+    /// Remembers for estimates what so many characters, as so many milliseconds of sound, took since `begun`, with all that
+    /// goes with them.
+    fn learn(&self, info: &ModelInfo, (characters, audio_ms): (u64, u64), begun: Instant) {
         let took_ms = millis(begun.elapsed());
-        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms });
+        self.shared.pace.learn(&Lap { model: info.name.clone(), characters, took_ms, audio_ms });
     }
 
     /// Notes a finished chunk, and with the first one when the job could first be heard: at its first block, if somebody
@@ -315,7 +317,7 @@ impl Speaking {
             Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
         });
         let output = output.await??;
-        self.learn(info, 0, begun);
+        self.learn(info, (0, 0), begun);
         self.progress.raise(99.0);
         Ok(Spoken { output, encode_ms: millis(begun.elapsed()) })
     }

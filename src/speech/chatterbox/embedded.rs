@@ -8,7 +8,8 @@ use chatterbox::pipeline::{Chatterbox, LoadError};
 use chatterbox::watermark::Watermark;
 
 use super::marking::Marking;
-use super::spoken::{Spoken, parameters};
+use super::spoken::Spoken;
+use super::wishes::parameters;
 use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::speech::model::{ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind};
 

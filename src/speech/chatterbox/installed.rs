@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chatterbox::device::Precision;
 use chatterbox::pipeline::{Chatterbox, Checkpoint};
 use chatterbox::reference_clip::ClipRules;
 use chatterbox::text::{Gpt2Files, TextTokenizer};
@@ -15,7 +14,8 @@ use chatterbox::weights::{WeightError, Weights};
 
 use super::cloning::Cloner;
 use super::marking::Marking;
-use super::spoken::{Spoken, parameters};
+use super::spoken::Spoken;
+use super::wishes::parameters;
 use super::{Offer, Placement, in_one_line, not_loaded, start};
 use crate::models::{Architecture, InstalledModel, Models, Role};
 use crate::speech::model::{ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind};
@@ -74,6 +74,11 @@ fn kind(architecture: Architecture) -> Option<Kind> {
     }
 }
 
+/// The sizes of an architecture's published checkpoints; `None` for what does not speak.
+pub(super) fn published(architecture: Architecture) -> Option<ModelConfig> {
+    kind(architecture).map(|kind| (kind.published)())
+}
+
 /// The models whose files are all here.
 pub(super) fn found(models: &Models) -> Vec<Found> {
     let usable = |name: &str| match models.files(name) {
@@ -88,7 +93,7 @@ pub(super) fn found(models: &Models) -> Vec<Found> {
 
 pub(super) fn offer(found: Found, device: &Placement, marking: &Marking, library: &Library) -> Offer {
     let (device, marking, library) = (device.clone(), marking.clone(), library.clone());
-    let (info, fallback) = (found.describe(&marking), device.fallback());
+    let (info, fallback) = (found.describe(&device, &marking), device.fallback());
     let found = Arc::new(found);
     let load_on = move |device: &Placement| -> Result<Box<dyn SpeechModel>, ModelError> {
         Ok(Box::new(found.load(device, &marking, &library)?))
@@ -125,7 +130,7 @@ impl Found {
         if self.model.is_own { format!("{family}-{}", self.model.name) } else { family.to_owned() }
     }
 
-    fn describe(&self, marking: &Marking) -> ModelInfo {
+    fn describe(&self, device: &Placement, marking: &Marking) -> ModelInfo {
         let model = &self.model;
         let built_in = model.path(Role::Conds).map(|_| VoiceInfo {
             id: BUILT_IN.to_owned(),
@@ -154,7 +159,7 @@ impl Found {
             }),
             converts: true,
             watermarked: marking.applies(MARKED_BY_MAKER),
-            memory_bytes: memory(model, Precision::F32),
+            memory_bytes: device.memory_bytes(&config),
         }
     }
 
@@ -197,6 +202,7 @@ impl Found {
             widths: Cloner::widths(&config),
             remembered: Vec::new(),
         };
+        let memory = device.memory_bytes(&config);
         let checkpoint = Checkpoint {
             name: model.name.clone(),
             config,
@@ -205,7 +211,6 @@ impl Found {
             s3gen: open_weights(path(Role::S3gen)?, &choice.device).map_err(not_loaded)?,
         };
         let loaded = Chatterbox::load(checkpoint, &choice).map_err(not_loaded)?;
-        let memory = memory(model, choice.precision);
         let spoken = Spoken::new(loaded, voices, Some(cloner), watermark, memory, &choice)?;
         Ok(spoken.with_chunks_together(device.chunks_together))
     }
@@ -217,16 +222,6 @@ fn tags(path: &Path) -> Vec<String> {
         std::fs::read(path).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
     let bare = |tag: &String| Some(tag.strip_prefix('[')?.strip_suffix(']')?.to_owned());
     ids.keys().filter_map(bare).collect()
-}
-
-/// About: T3 without its second token table, S3Gen without the networks that embed clips, which are half of its file.
-fn memory(model: &InstalledModel, precision: Precision) -> u64 {
-    let size = |role| model.path(role).and_then(|path| path.metadata().ok()).map_or(0, |file| file.len());
-    let share = match precision {
-        Precision::F32 => 1,
-        Precision::F16 => 2,
-    };
-    size(Role::T3) / share + size(Role::S3gen) / 2
 }
 
 /// A checkpoint in either of its formats.

@@ -5,13 +5,16 @@ mod cloning;
 mod embedded;
 mod installed;
 mod marking;
+mod prospect;
 mod spoken;
+mod wishes;
 
 pub use chatterbox::bench;
 use chatterbox::device::{Choice, Request};
 use chatterbox::text::Language;
 use chatterbox::weights;
 pub use marking::{BORDER, DetectError, Detection, detect};
+pub use prospect::{Prospect, Surroundings, machine, prospect};
 
 use super::catalog::Offer;
 use super::model::ModelError;
@@ -35,8 +38,7 @@ pub struct Placement {
 impl Placement {
     /// Where a model goes whose device has failed; `None` where that is not wished, or where it is on the CPU already.
     fn fallback(&self) -> Option<Self> {
-        let expects_gpu = self.device.parse().is_ok_and(chatterbox::device::expects_gpu);
-        (self.falls_back && expects_gpu).then(|| Self { device: "cpu".to_owned(), ..self.clone() })
+        (self.falls_back && self.expects_gpu()).then(|| Self { device: "cpu".to_owned(), ..self.clone() })
     }
 }
 
@@ -54,9 +56,8 @@ impl From<&Settings> for Placement {
 /// Every Chatterbox model of this installation, best first. Models that can clone speak with the clips of `library`.
 pub fn offers(device: &Placement, watermark: WatermarkUse, models: &Models, library: &Library) -> Vec<Offer> {
     let marking = marking::Marking::new(watermark, models);
-    let expects_gpu = device.device.parse().is_ok_and(chatterbox::device::expects_gpu);
     let mut found = installed::found(models);
-    found.sort_by_key(|model| model.rank(expects_gpu));
+    found.sort_by_key(|model| model.rank(device.expects_gpu()));
     let installed = found.into_iter().map(|model| installed::offer(model, device, &marking, library));
     installed.chain(embedded::offer(device, &marking)).collect()
 }
@@ -139,11 +140,7 @@ pub fn measure(
 fn start(placement: &Placement) -> Result<Choice, ModelError> {
     let request: Request = placement.device.parse().map_err(not_loaded)?;
     let mut choice = chatterbox::device::choose(request).map_err(not_loaded)?;
-    choice.rounding = placement.precision.map(|precision| match precision {
-        Precision::F32 => weights::Precision::F32,
-        Precision::Bf16 => weights::Precision::Bf16,
-        Precision::Int8 => weights::Precision::Int8,
-    });
+    choice.rounding = placement.precision.map(precision);
     tracing::info!(
         device = %choice.name,
         reason = %choice.reason,
@@ -152,6 +149,15 @@ fn start(placement: &Placement) -> Result<Choice, ModelError> {
         "device chosen"
     );
     Ok(choice)
+}
+
+/// The configuration's word for it in the networks' own.
+fn precision(configured: Precision) -> weights::Precision {
+    match configured {
+        Precision::F32 => weights::Precision::F32,
+        Precision::Bf16 => weights::Precision::Bf16,
+        Precision::Int8 => weights::Precision::Int8,
+    }
 }
 
 fn not_loaded(error: impl std::error::Error) -> ModelError {

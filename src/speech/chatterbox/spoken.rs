@@ -10,12 +10,13 @@ use chatterbox::pipeline::{Ahead, Chatterbox, SpeakError, Step};
 use chatterbox::s3gen::Prepared;
 use chatterbox::t3::T3Error;
 use chatterbox::text::Language;
-use chatterbox::variant::{Order, SAMPLE_RATE, SamplingConfig};
+use chatterbox::variant::{SAMPLE_RATE, SamplingConfig};
 use chatterbox::voice::Voice;
 use chatterbox::watermark::Watermark;
 
 use super::cloning::Cloner;
-use crate::speech::model::{ChunkRequest, ConversionRequest, Loaded, ModelError, Parameter, SpeechModel};
+use super::wishes::{overridden, without_unknown_tags};
+use crate::speech::model::{ChunkRequest, ConversionRequest, Loaded, ModelError, SpeechModel};
 use crate::speech::{Cancel, Sampling};
 
 /// A Chatterbox checkpoint on its device.
@@ -299,65 +300,12 @@ fn prepared<'a>(
     Ok(kept.as_ref())
 }
 
-/// `[laugh]` and the like without those that this model would read out as words.
-fn without_unknown_tags(text: &str, known: &[String]) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, (tag, after))) =
-        rest.split_once('[').and_then(|(before, behind)| Some((before, behind.split_once(']')?)))
-    {
-        kept.push_str(before);
-        if known.iter().any(|known| known == tag) {
-            kept.push('[');
-            kept.push_str(tag);
-            kept.push(']');
-        }
-        rest = after;
-    }
-    kept.push_str(rest);
-    kept
-}
-
 /// The share of a chunk's work that is done, as the stages were measured on the CPU: T3 is about half of it.
 fn share_done(step: Step) -> f32 {
     match step {
         Step::Token { count, expected } => 0.5 * count as f32 / expected as f32,
         Step::Mel => 0.5,
         Step::Samples => 0.7,
-    }
-}
-
-/// The checkpoint's defaults with what the request says. Values that its order of sampling has no use for (`top_k` in the
-/// original's; `min_p`, `cfg_weight` and `exaggeration` in Turbo's) change nothing there, as in the reference.
-fn overridden(mut config: SamplingConfig, request: &Sampling) -> SamplingConfig {
-    config.temperature = request.temperature.unwrap_or(config.temperature);
-    config.top_k = request.top_k.unwrap_or(config.top_k);
-    config.top_p = request.top_p.unwrap_or(config.top_p);
-    config.min_p = request.min_p.unwrap_or(config.min_p);
-    config.repetition_penalty = request.repetition_penalty.unwrap_or(config.repetition_penalty);
-    config.cfg_weight = request.cfg_weight.unwrap_or(config.cfg_weight);
-    config.exaggeration = request.exaggeration.unwrap_or(config.exaggeration);
-    config
-}
-
-/// The fields that the checkpoint's order of sampling obeys, with its defaults.
-pub(super) fn parameters(config: &SamplingConfig) -> Vec<Parameter> {
-    // As written in the configuration: 0.8, not what is nearest to it in single precision.
-    let number = |value: f32| (f64::from(value) * 1e4).round() / 1e4;
-    let of = |name, default| Parameter { name, default };
-    let temperature = of("temperature", number(config.temperature));
-    let top_p = of("top_p", number(config.top_p));
-    let repetition = of("repetition_penalty", number(config.repetition_penalty));
-    match config.order {
-        Order::Turbo => vec![temperature, of("top_k", config.top_k as f64), top_p, repetition],
-        Order::Original => vec![
-            of("exaggeration", number(config.exaggeration)),
-            of("cfg_weight", number(config.cfg_weight)),
-            temperature,
-            of("min_p", number(config.min_p)),
-            top_p,
-            repetition,
-        ],
     }
 }
 
@@ -435,44 +383,9 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_a_model_does_not_know_are_not_read_out() {
-        let known = ["laugh".to_owned()];
-        assert_eq!(without_unknown_tags("Ha [laugh] ho [sigh], yes.", &known), "Ha [laugh] ho , yes.");
-        assert_eq!(without_unknown_tags("An open [ bracket", &known), "An open [ bracket");
-    }
-
-    #[test]
     fn progress_of_a_chunk_never_goes_back_from_one_stage_to_the_next() {
         let token = |count| share_done(Step::Token { count, expected: 50 });
         let shares = [token(1), token(25), token(50), share_done(Step::Mel), share_done(Step::Samples), 1.0];
         assert!(shares.is_sorted(), "{shares:?}");
-    }
-
-    #[test]
-    fn what_the_request_leaves_out_is_the_checkpoints_own() {
-        let config = chatterbox::variant::ModelConfig::turbo().sampling;
-        assert_eq!(overridden(config.clone(), &Sampling::default()), config);
-        let hot = Sampling { temperature: Some(1.5), ..Sampling::default() };
-        assert_eq!(overridden(config.clone(), &hot), SamplingConfig { temperature: 1.5, ..config });
-        let original = chatterbox::variant::ModelConfig::original().sampling;
-        let loud = Sampling { exaggeration: Some(1.5), cfg_weight: Some(0.0), ..Sampling::default() };
-        assert_eq!(
-            overridden(original.clone(), &loud),
-            SamplingConfig { exaggeration: 1.5, cfg_weight: 0.0, ..original }
-        );
-    }
-
-    #[test]
-    fn each_order_names_the_parameters_that_it_obeys_with_the_checkpoints_defaults() {
-        let names = |config: chatterbox::variant::ModelConfig| -> Vec<&str> {
-            parameters(&config.sampling).iter().map(|parameter| parameter.name).collect()
-        };
-        let turbo = chatterbox::variant::ModelConfig::turbo();
-        assert_eq!(parameters(&turbo.sampling)[0], Parameter { name: "temperature", default: 0.8 });
-        assert_eq!(names(turbo), ["temperature", "top_k", "top_p", "repetition_penalty"]);
-        let original = names(chatterbox::variant::ModelConfig::original());
-        assert!(
-            original.contains(&"cfg_weight") && original.contains(&"min_p") && !original.contains(&"top_k")
-        );
     }
 }

@@ -45,6 +45,13 @@ pub struct EngineSettings {
     pub unload_after: Option<Duration>,
 }
 
+impl EngineSettings {
+    /// Bytes that all models together may take now, of which `resident` are taken.
+    pub fn budget(&self, resident: u64) -> u64 {
+        self.memory_bytes.unwrap_or_else(|| memory::automatic_budget(resident))
+    }
+}
+
 /// Why there is no lease on a model.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LeaseError {

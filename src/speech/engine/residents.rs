@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::meters::Meters;
 use super::plan::{Plan, Resident, plan};
 use super::state::{ModelState, States};
-use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading, memory};
+use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading};
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
 use crate::speech::model::{ChunkRequest, ConversionRequest, ModelError, SpeechModel};
@@ -232,7 +232,7 @@ impl Residents {
         let info = self.catalog.resident(name).map_err(|unknown| Missing::Failed(unknown.into()))?;
         let residents = self.residents();
         let taken = residents.iter().map(|resident| resident.bytes).sum();
-        let budget = self.settings.memory_bytes.unwrap_or_else(|| memory::automatic_budget(taken));
+        let budget = self.settings.budget(taken);
         let unload_first = match plan(info.memory_bytes, &residents, budget) {
             Plan::Load { unload_first } => unload_first,
             Plan::Wait { on } => return Err(Missing::Waits { on }),

@@ -64,6 +64,15 @@ impl ModelStatus {
 pub struct States(BTreeMap<String, ModelStatus>);
 
 impl States {
+    /// Bytes that the loaded models take.
+    pub fn resident_bytes(&self) -> u64 {
+        let loaded = self.0.values().filter_map(|status| match &status.state {
+            ModelState::Ready { loaded, .. } => Some(loaded.resident_bytes),
+            ModelState::Unloaded { .. } | ModelState::Loading | ModelState::Failed { .. } => None,
+        });
+        loaded.sum()
+    }
+
     /// A model that nobody has asked for yet is unloaded.
     pub fn of(&self, name: &str) -> ModelStatus {
         self.0.get(name).cloned().unwrap_or_else(ModelStatus::untouched)

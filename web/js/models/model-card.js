@@ -4,7 +4,7 @@ import { element } from "../base/dom.js";
 import { bytes, decimal, languageName, percent, roughly } from "../base/format.js";
 import { t } from "../base/i18n.js";
 import { badge, facts, meter, workButton } from "../base/widgets.js";
-import { pullShare } from "./models.js";
+import { memoryNeeded, pullShare, speedOf } from "./models.js";
 
 /** More languages than this are counted instead of named. */
 const NAMED = 4;
@@ -75,19 +75,21 @@ export function createModelCard(actions) {
     function describe() {
       const { listed, described, kind } = model;
       const size = bytes(listed?.size_bytes ?? NaN);
-      const memory = described?.memory_mb ? t("models.takes", { size: bytes(described.memory_mb * 1024 * 1024) }) : "";
+      const needed = memoryNeeded(model);
+      const memory = needed ? t("models.takes", { size: bytes(needed) }) : "";
+      const known = speedOf(model);
+      const speed = known ? t(known.measured ? "models.speed" : "models.speed-about", { speed: decimal(known.speed, 1) }) : "";
       const lines = [
         element("div", { class: "card-head" },
           element("h3", {}, listed?.title ?? name),
           badge(kind, t(`models.kind-${kind}`)),
           ...(described?.default ? [badge("default", t("models.default"))] : [])),
         element("p", {}, listed?.purpose ?? t("models.embedded")),
-        facts(listed ? name : "", languagesText(listed?.languages ?? described?.languages), listed?.licence, size, memory, described?.supports_cloning ? t("models.clones") : ""),
+        facts(listed ? name : "", languagesText(listed?.languages ?? described?.languages), listed?.licence, size, memory, speed, described?.supports_cloning ? t("models.clones") : ""),
       ];
       if (kind === "ready") {
-        const speed = actions.speedOf(name);
         const took = described.load_sec ? t("models.loaded-in", { time: `${decimal(described.load_sec, 1)} s` }) : "";
-        lines.push(facts(described.device, took, speed ? t("models.speed", { speed: decimal(speed, 1) }) : "", described.in_use ? t("models.in-use") : ""));
+        lines.push(facts(described.device, took, described.in_use ? t("models.in-use") : ""));
       }
       if (kind === "pulling") {
         const share = pullShare(listed.pull);
@@ -95,6 +97,7 @@ export function createModelCard(actions) {
           element("div", { class: "pull" }, meter(share, t("models.progress", { name })), element("span", { class: "pull-share" }, share === null ? "" : percent(share))),
           element("p", { class: "hint", role: "status" }, pullText(listed.pull)));
       }
+      if (listed?.fits_memory === false) lines.push(element("p", { class: "problem" }, t("models.too-large")));
       const trouble = described?.error ?? listed?.problem ?? (listed?.pull?.state === "failed" ? listed.pull.error : null);
       if (trouble && kind !== "pulling") lines.push(element("p", { class: "problem" }, trouble));
       if (kind === "unloaded" && described?.why_unloaded) lines.push(facts(described.why_unloaded));

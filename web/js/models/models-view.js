@@ -6,7 +6,6 @@ import { bytes } from "../base/format.js";
 import { t } from "../base/i18n.js";
 import { repeat } from "../base/loop.js";
 import { confirmed, meter, viewHead } from "../base/widgets.js";
-import { createPace } from "../speak/pace.js";
 import { createModelCard } from "./model-card.js";
 import { isPulling, joined, memoryOf } from "./models.js";
 
@@ -15,7 +14,7 @@ const BUSY_MS = 1500;
 /** After something was done, it is looked at often: a load begins a moment after it was asked for. */
 const EAGER_MS = 10_000;
 
-export function createModelsView({ api, storage, store, root, announce, refreshServer, onUse }) {
+export function createModelsView({ api, store, root, announce, refreshServer, onUse }) {
   const alert = element("p", { class: "alert", role: "alert", hidden: true });
   const memory = element("div", { class: "card memory" });
   const list = element("ul", { class: "cards", id: "model-list" });
@@ -28,7 +27,6 @@ export function createModelsView({ api, storage, store, root, announce, refreshS
   /** @type {Map<string, EventSource>} */
   const watched = new Map();
   const cards = new Map();
-  const pace = createPace(storage);
 
   const card = createModelCard({
     pull: (name) => work(async () => {
@@ -51,10 +49,6 @@ export function createModelsView({ api, storage, store, root, announce, refreshS
       return work(() => api.removeModel(model.name));
     },
     use: onUse,
-    speedOf: (name) => {
-      const work = pace.workSeconds(name, 1);
-      return work ? 1 / work : null;
-    },
     alert,
   });
 

@@ -35,6 +35,18 @@ export function isPulling(listed) {
   return listed.pull?.state === "running";
 }
 
+/** What it takes while it is loaded, in bytes; NaN where that is not known. */
+export function memoryNeeded({ listed, described }) {
+  return described?.memory_mb ? described.memory_mb * 1024 * 1024 : (listed?.memory_bytes ?? NaN);
+}
+
+/** Seconds of audio in a second of work, and whether that was heard or reckoned; null where nobody knows. */
+export function speedOf({ listed, described }) {
+  if (described?.real_time_factor > 0) return { speed: 1 / described.real_time_factor, measured: true };
+  if (listed?.real_time_factor > 0) return { speed: 1 / listed.real_time_factor, measured: listed.real_time_factor_is === "measured" };
+  return null;
+}
+
 /** The finished share, 0 to 1; null while the size is not known. */
 export function pullShare(progress) {
   return progress.bytes_total > 0 ? Math.min(1, progress.bytes_done / progress.bytes_total) : null;

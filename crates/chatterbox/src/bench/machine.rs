@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::nn::kernels::compact::Compact;
 use crate::nn::kernels::linear;
+use crate::variant::Work;
 use crate::weights::Precision;
 
 /// Rates with all threads.
@@ -19,7 +20,19 @@ pub struct Machine {
     pub product_gflop_per_s: f64,
 }
 
-/// Measures the CPU; takes about a second.
+impl Machine {
+    /// Seconds for a second of speech, about. The shares are those that Nano reaches (docs/PERFORMANCE.md): the networks do
+    /// more than read weights and multiply.
+    pub fn real_time_factor(&self, work: &Work) -> f64 {
+        const READ: f64 = 0.8;
+        const PRODUCT: f64 = 0.55;
+        let reading = work.read_bytes / (READ * self.read_gb_per_s);
+        let multiplying = work.operations / (PRODUCT * self.product_gflop_per_s);
+        (reading + multiplying) / 1e9
+    }
+}
+
+/// Measures the CPU; takes half a second.
 pub fn measure() -> Machine {
     Machine { read_gb_per_s: read_rate(), product_gflop_per_s: product_rate() }
 }
@@ -35,9 +48,9 @@ fn best_of(goes: usize, mut work: impl FnMut()) -> f64 {
 }
 
 fn read_rate() -> f64 {
-    // 192 MB as f32: beyond what a core's own caches hold.
+    // 96 MB as f32: beyond what a core's own caches hold.
     const INPUTS: usize = 1024;
-    const OUTPUTS: usize = 48 * 1024;
+    const OUTPUTS: usize = 24 * 1024;
     let weights = Compact::of_rows(&vec![0.5; INPUTS * OUTPUTS], INPUTS, Precision::F32);
     let x = vec![1.0; INPUTS];
     let seconds = best_of(8, || {

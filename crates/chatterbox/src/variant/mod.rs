@@ -5,8 +5,10 @@
 
 mod changes;
 mod published;
+mod work;
 
 pub use changes::ChangesError;
+pub use work::Work;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,17 +52,6 @@ pub struct T3Config {
     /// Speech tokens of the reference clip that precede the text, at most.
     #[serde(rename = "speech_cond_prompt_len")]
     pub prompt_tokens: usize,
-}
-
-impl T3Config {
-    /// Weights that decoding a token reads.
-    pub fn decoding_weights(&self) -> usize {
-        let feed_forward = match &self.backbone {
-            Backbone::Gpt2 => 8 * self.width,
-            Backbone::Llama(llama) => 3 * llama.feed_forward,
-        };
-        self.width * (self.layers * (4 * self.width + feed_forward) + self.speech_vocab)
-    }
 }
 
 /// The kind of transformer inside T3, and what comes with it.

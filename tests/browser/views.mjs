@@ -141,6 +141,30 @@ test("a clip becomes a voice that is judged in words, tried, renamed, found, pre
   await renamed.waitFor({ state: "detached" });
 });
 
+test("a voice leaves as one file and is added again with its name, language and consent", async ({ page, url }) => {
+  await openView(page, url, "voices");
+  await addClip(page, "Traveller", { seconds: 4 });
+  const started = page.waitForEvent("download");
+  await page.locator("#voice-list > li", { hasText: "Traveller" }).locator("[data-action=export]").click();
+  const download = await started;
+  assert.match(download.suggestedFilename(), /^traveller.*\.voice\.zip$/);
+  const chunks = [];
+  for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+  // The server knows a clip that it has already.
+  await page.locator("#voice-list > li", { hasText: "Traveller" }).locator("[data-action=remove]").click();
+  await page.locator("dialog .danger").click();
+  await page.locator("#voice-list > li", { hasText: "Traveller" }).waitFor({ state: "detached" });
+  await page.setInputFiles("#voice-file", { name: "given.zip", mimeType: "application/zip", buffer: Buffer.concat(chunks) });
+  await page.locator("#clip-facts").getByText("0:04").waitFor();
+  assert.equal(await page.inputValue("#voice-name"), "Traveller");
+  assert.equal(await page.inputValue("#voice-consent"), "My own voice");
+  await page.fill("#voice-name", "Traveller Again");
+  await page.getByRole("button", { name: "Add voice" }).click();
+  await page.locator("#voice-list > li", { hasText: "Traveller Again" }).waitFor();
+  await page.setInputFiles("#voice-file", { name: "holiday.zip", mimeType: "application/zip", buffer: Buffer.from("PK not really") });
+  await page.getByText("holiday.zip is no voice that was exported here.").waitFor();
+});
+
 test("a poor clip is called poor, with advice", async ({ page, url }) => {
   await openView(page, url, "voices");
   await addClip(page, "Shouted", { seconds: 4, gain: 2.5, noise: 0.05 });

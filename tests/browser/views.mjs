@@ -235,7 +235,8 @@ test("five thousand jobs scroll smoothly, with only the rows in sight in the pag
   await page.locator("#history-list li", { hasText: "Job number 0" }).waitFor();
   // What the page itself takes of each frame; how fast this machine paints is not its matter.
   const client = await context.newCDPSession(page);
-  await client.send("Performance.enable");
+  // Time of its own thread: what else runs on this machine is not its matter either.
+  await client.send("Performance.enable", { timeDomain: "threadTicks" });
   const worked = async () => {
     const { metrics } = await client.send("Performance.getMetrics");
     const parts = ["ScriptDuration", "LayoutDuration", "RecalcStyleDuration"];
@@ -253,7 +254,7 @@ test("five thousand jobs scroll smoothly, with only the rows in sight in the pag
   const perFrame = ((await worked()) - before) * 1000 / FRAMES;
   await page.locator("#history-list li", { hasText: "Job number 4999" }).waitFor();
   assert.ok(await page.locator("#history-list li").count() < 60);
-  assert.ok(perFrame < 40, `${perFrame.toFixed(1)} ms of work per frame, each showing 42 new rows`);
+  assert.ok(perFrame < 30, `${perFrame.toFixed(1)} ms of work per frame, each showing 42 new rows`);
   console.log(`# ${perFrame.toFixed(1)} ms of work per frame`);
 });
 

@@ -122,6 +122,10 @@ fn wrong_types_and_ranges_name_the_key_and_what_is_allowed() {
     for (text, expected) in [
         ("server:\n  port: lots\n", "server.port: expected a whole number from 0 to 65535, found \"lots\""),
         ("server:\n  port: 65536\n", "server.port: expected a whole number from 0 to 65535, found 65536"),
+        (
+            "tts_engine:\n  fallback_device: gpu\n",
+            "tts_engine.fallback_device: expected none or cpu, found \"gpu\"",
+        ),
         ("server: 3\n", "server.host: expected text, found null"),
         ("text:\n  normalize: maybe\n", "text.normalize: expected true or false, found \"maybe\""),
         (

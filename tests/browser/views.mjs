@@ -141,6 +141,30 @@ test("a clip becomes a voice that is judged in words, tried, renamed, found, pre
   await renamed.waitFor({ state: "detached" });
 });
 
+test("a voice leaves as one file and is added again with its name, language and consent", async ({ page, url }) => {
+  await openView(page, url, "voices");
+  await addClip(page, "Traveller", { seconds: 4 });
+  const started = page.waitForEvent("download");
+  await page.locator("#voice-list > li", { hasText: "Traveller" }).locator("[data-action=export]").click();
+  const download = await started;
+  assert.match(download.suggestedFilename(), /^traveller.*\.voice\.zip$/);
+  const chunks = [];
+  for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+  // The server knows a clip that it has already.
+  await page.locator("#voice-list > li", { hasText: "Traveller" }).locator("[data-action=remove]").click();
+  await page.locator("dialog .danger").click();
+  await page.locator("#voice-list > li", { hasText: "Traveller" }).waitFor({ state: "detached" });
+  await page.setInputFiles("#voice-file", { name: "given.zip", mimeType: "application/zip", buffer: Buffer.concat(chunks) });
+  await page.locator("#clip-facts").getByText("0:04").waitFor();
+  assert.equal(await page.inputValue("#voice-name"), "Traveller");
+  assert.equal(await page.inputValue("#voice-consent"), "My own voice");
+  await page.fill("#voice-name", "Traveller Again");
+  await page.getByRole("button", { name: "Add voice" }).click();
+  await page.locator("#voice-list > li", { hasText: "Traveller Again" }).waitFor();
+  await page.setInputFiles("#voice-file", { name: "holiday.zip", mimeType: "application/zip", buffer: Buffer.from("PK not really") });
+  await page.getByText("holiday.zip is no voice that was exported here.").waitFor();
+});
+
 test("a poor clip is called poor, with advice", async ({ page, url }) => {
   await openView(page, url, "voices");
   await addClip(page, "Shouted", { seconds: 4, gain: 2.5, noise: 0.05 });
@@ -211,7 +235,8 @@ test("five thousand jobs scroll smoothly, with only the rows in sight in the pag
   await page.locator("#history-list li", { hasText: "Job number 0" }).waitFor();
   // What the page itself takes of each frame; how fast this machine paints is not its matter.
   const client = await context.newCDPSession(page);
-  await client.send("Performance.enable");
+  // Time of its own thread: what else runs on this machine is not its matter either.
+  await client.send("Performance.enable", { timeDomain: "threadTicks" });
   const worked = async () => {
     const { metrics } = await client.send("Performance.getMetrics");
     const parts = ["ScriptDuration", "LayoutDuration", "RecalcStyleDuration"];
@@ -229,7 +254,7 @@ test("five thousand jobs scroll smoothly, with only the rows in sight in the pag
   const perFrame = ((await worked()) - before) * 1000 / FRAMES;
   await page.locator("#history-list li", { hasText: "Job number 4999" }).waitFor();
   assert.ok(await page.locator("#history-list li").count() < 60);
-  assert.ok(perFrame < 40, `${perFrame.toFixed(1)} ms of work per frame, each showing 42 new rows`);
+  assert.ok(perFrame < 30, `${perFrame.toFixed(1)} ms of work per frame, each showing 42 new rows`);
   console.log(`# ${perFrame.toFixed(1)} ms of work per frame`);
 });
 

@@ -175,3 +175,23 @@ fn in_one_line(error: &dyn std::error::Error) -> String {
     }
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_falls_back_to_the_cpu_from_a_gpu_and_only_where_that_is_wished() {
+        let placement = |device: &str, falls_back| Placement {
+            device: device.to_owned(),
+            precision: None,
+            chunks_together: 4,
+            falls_back,
+        };
+        let fallback = |device, falls_back| placement(device, falls_back).fallback().map(|cpu| cpu.device);
+        assert_eq!(fallback("vulkan", true).as_deref(), Some("cpu"));
+        assert_eq!(fallback("gpu", true).as_deref(), Some("cpu"));
+        assert_eq!(fallback("cpu", true), None);
+        assert_eq!(fallback("gpu", false), None);
+    }
+}

@@ -146,6 +146,8 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     addVoice: (form) => json("/api/voices", { method: "POST", form, timeout: 120_000 }),
     renameVoice: (id, name) => json(`/api/voices/${part(id)}`, { method: "PATCH", body: { name } }),
     removeVoice: (id) => json(`/api/voices/${part(id)}`, { method: "DELETE" }),
+    /** The clip of a voice as it was given. */
+    clip: async (address, signal) => (await sound(address, signal)).arrayBuffer(),
     /** When each sentence is heard; of a job under way what is known so far. */
     captions: (jobId, signal) => json(captionsUrl(jobId, "json"), { signal }),
     /** The whole audio file, for drawing it. */

@@ -15,6 +15,7 @@ import { createVirtualList } from "./virtual-list.js";
 const BUSY_MS = 1500;
 const IDLE_MS = 8000;
 const TYPING_MS = 200;
+const MINUTE_MS = 60_000;
 /** Events come in flocks; the list is asked for once for each. */
 const FLOCK_MS = 300;
 const STATES = ["", "queued", "running", "completed", "failed", "cancelled"];
@@ -57,7 +58,9 @@ export function createHistoryView({ solo, api, store, feed, root, announce, onEd
   const list = createVirtualList({
     box,
     keyOf: (job) => job.job_id,
-    signatureOf: (job) => `${job.status} ${job.progress} ${metaOf(job, voiceName, Date.now())} ${job.favourite} ${job.job_id === playingId}`,
+    // Of what a row says, not of its words: writing those for every row in sight and each frame would be most of the work.
+    signatureOf: (job) => [job.status, job.progress, job.favourite, job.queue_position, job.eta_sec, job.waiting_for, job.error, job.duration_sec,
+      job.job_id === playingId, store.get().voices.length, Math.floor(Date.now() / MINUTE_MS)].join(),
     makeRow: (job) => jobRow(job, { playing: job.job_id === playingId, meta: metaOf(job, voiceName, Date.now()) }, { play, cancel, edit, retry, rerun, star, remove }),
     onEnd: () => void extend(),
   });

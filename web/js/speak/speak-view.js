@@ -24,6 +24,7 @@ import { createSending, newKey } from "./sending.js";
 
 const AGO_MS = 30_000;
 const LEAVING_MS = 250;
+const LETTING_GO_MS = 50;
 
 export function createSpeakView({ api, storage, tabStorage, store, feed, solo, favourites, announce, refreshServer }) {
   const currentJob = createCurrentJob(storage);
@@ -222,10 +223,12 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, solo, f
     if (!isActive(job) || job.phase === "cancelling") return;
     const { id } = job;
     sent.delete(id);
-    // Before the server breaks the stream off.
-    if (player.currentId === id) player.unload();
+    const wasHeard = player.currentId === id;
+    if (wasHeard) player.unload();
     job = advance(job, { type: "cancelling" }, Date.now());
     show();
+    // The stream is let go before the server breaks it off.
+    if (wasHeard) await new Promise((resolve) => setTimeout(resolve, LETTING_GO_MS));
     const problem = await cancelOnServer(id);
     if (job?.id !== id) return;
     if (problem && isActive(job)) {

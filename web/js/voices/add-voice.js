@@ -8,6 +8,7 @@ import { workButton } from "../base/widgets.js";
 import { decode, draw, peaks } from "../jobs/waveform.js";
 import { record } from "./recorder.js";
 import { sentenceFor } from "./sentences.js";
+import { isVoiceFile, unpackVoice } from "./voice-file.js";
 
 const SHAPE = 600;
 const DECODE_HZ = 16_000;
@@ -16,6 +17,8 @@ const LANGUAGES = ["en", "ar", "da", "de", "el", "es", "fi", "fr", "he", "hi", "
 /** Of a name and of a note; the server's limits. */
 const MOST_NAME = 80;
 const MOST_NOTE = 500;
+/** Bytes of an exported voice that is read. */
+const MOST_FILE = 64e6;
 
 /** "My Voice.v2.wav" → "My Voice.v2" */
 export function nameFrom(fileName) {
@@ -25,7 +28,7 @@ export function nameFrom(fileName) {
 /** @param {{send: (form: FormData) => Promise<object>, onAdded: (voice: object) => void, announce: (text: string) => void}} parts */
 export function createAddVoice({ send, onAdded, announce }) {
   const alert = element("p", { class: "alert", role: "alert", id: "voice-alert", hidden: true });
-  const file = element("input", { type: "file", id: "voice-file", accept: "audio/*,.wav,.flac,.mp3,.ogg,.m4a,.webm", class: "visually-hidden", tabindex: -1, "aria-label": t("add.choose") });
+  const file = element("input", { type: "file", id: "voice-file", accept: "audio/*,.wav,.flac,.mp3,.ogg,.m4a,.webm,.zip", class: "visually-hidden", tabindex: -1, "aria-label": t("add.choose") });
   const choose = element("button", { type: "button", class: "button small", onclick: () => file.click() }, t("add.choose"));
   const recordButton = element("button", { type: "button", class: "button small", id: "record" }, icon("mic"), t("record.start"));
   const level = element("progress", { max: 100, value: 0, "aria-label": t("record.level"), hidden: true });
@@ -74,6 +77,24 @@ export function createAddVoice({ send, onAdded, announce }) {
     file.value = "";
     say(alert, null);
     choose.focus();
+  }
+
+  /** A clip, or a voice that was exported: then what is known of it is filled in. */
+  async function takeFile(chosen) {
+    if (!isVoiceFile(chosen.name)) {
+      await take(chosen, chosen.name);
+      return;
+    }
+    // A server takes smaller clips than this.
+    const voice = chosen.size < MOST_FILE ? await unpackVoice(await chosen.arrayBuffer()) : null;
+    if (!voice) {
+      say(alert, t("add.no-voice-file", { name: chosen.name }));
+      return;
+    }
+    await take(new Blob([voice.clip]), voice.file);
+    name.value = voice.name.slice(0, MOST_NAME) || nameFrom(voice.file);
+    if (LANGUAGES.includes(voice.language)) language.value = voice.language;
+    consent.value = (voice.consent ?? "").slice(0, MOST_NOTE);
   }
 
   async function take(blob, fileName) {
@@ -142,7 +163,7 @@ export function createAddVoice({ send, onAdded, announce }) {
   }
 
   file.addEventListener("change", () => {
-    if (file.files[0]) void take(file.files[0], file.files[0].name);
+    if (file.files[0]) void takeFile(file.files[0]);
   });
   recordButton.addEventListener("click", () => void toggleRecording());
   for (const type of ["dragover", "dragleave", "drop"]) {
@@ -150,7 +171,7 @@ export function createAddVoice({ send, onAdded, announce }) {
       event.preventDefault();
       drop.dataset.over = String(type === "dragover");
       const dropped = type === "drop" ? event.dataTransfer.files[0] : null;
-      if (dropped) void take(dropped, dropped.name);
+      if (dropped) void takeFile(dropped);
     });
   }
   document.addEventListener("themechange", () => draw(canvas, shape, 0));

@@ -18,14 +18,14 @@ function tool(name, label, voice, onClick) {
   return element("button", { type: "button", class: "icon-button", "data-action": name, "aria-label": `${label}: ${voice.name}`, title: label, onclick: onClick }, icon(TOOL_ICONS[name]));
 }
 
-const TOOL_ICONS = { star: "star", unstar: "starred", rename: "edit", remove: "trash", clip: "play" };
+const TOOL_ICONS = { star: "star", unstar: "starred", rename: "edit", remove: "trash", clip: "play", export: "download" };
 
 /**
  * @param {object} voice
  * @param {object} actions
  * @param {boolean} actions.isFavourite
  */
-export function voiceCard(voice, { isFavourite, onStar, onUse, onTest, onPlayClip, onRename, onRemove, alert }) {
+export function voiceCard(voice, { isFavourite, onStar, onUse, onTest, onPlayClip, onExport, onRename, onRemove, alert }) {
   const names = speakers(voice);
   const grade = voice.clip ? overall(verdicts(voice.clip.quality)) : null;
   const star = tool(isFavourite ? "unstar" : "star", t(isFavourite ? "voices.unstar" : "voices.star"), voice, onStar);
@@ -36,7 +36,7 @@ export function voiceCard(voice, { isFavourite, onStar, onUse, onTest, onPlayCli
       workButton(t("voices.test"), onTest, { alert, name: `${t("voices.test")}: ${voice.name}` })] : []),
     element("span", { class: "card-icons" },
       ...(voice.clip ? [tool("clip", t("voices.clip"), voice, onPlayClip),
-        element("a", { class: "icon-button", "data-action": "export", href: voice.clip.audio_url, download: true, "aria-label": `${t("voices.export")}: ${voice.name}`, title: t("voices.export") }, icon("download"))] : []),
+        tool("export", t("voices.export"), voice, onExport)] : []),
       ...(own ? [tool("rename", t("voices.rename"), voice, onRename), tool("remove", t("voices.delete"), voice, onRemove)] : [])),
   ];
   const why = names?.length === 0 ? voice.models.map((model) => model.why_not).find(Boolean) : null;

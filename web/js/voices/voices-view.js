@@ -10,6 +10,7 @@ import { createAddVoice } from "./add-voice.js";
 import { matches, ordered } from "./listing.js";
 import { sentenceFor } from "./sentences.js";
 import { speakers, voiceCard } from "./voice-card.js";
+import { packVoice } from "./voice-file.js";
 
 const MOST_NAME = 80;
 
@@ -70,10 +71,24 @@ export function createVoicesView({ solo, api, store, favourites, root, announce,
       onUse: () => onUse({ voice: voice.id, model: modelFor(voice) }),
       onTest: () => test(voice),
       onPlayClip: () => void play(voice.clip.audio_url),
+      onExport: () => void exportVoice(voice),
       onRename: () => void rename(voice),
       onRemove: () => void remove(voice),
       alert,
     });
+  }
+
+  /** The clip and what is known of it, as one file that can be added elsewhere. */
+  async function exportVoice(voice) {
+    say(alert, null);
+    try {
+      const address = URL.createObjectURL(packVoice(voice, await api.clip(voice.clip.audio_url)));
+      element("a", { href: address, download: `${voice.id}.voice.zip` }).click();
+      // The browser has begun to save it by then.
+      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    } catch (error) {
+      say(alert, error.message);
+    }
   }
 
   async function play(address) {

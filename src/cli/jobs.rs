@@ -28,6 +28,9 @@ pub(super) struct JobsArgs {
     /// Ask the server at this address, such as <http://127.0.0.1:8004>, instead of reading the data directory
     #[arg(long, global = true, env = "DECLAIM_URL", value_name = "URL")]
     server: Option<String>,
+    /// A key of that server, where it asks for one
+    #[arg(long, global = true, env = "DECLAIM_KEY", hide_env_values = true, value_name = "KEY")]
+    key: Option<String>,
     /// As JSON, for scripts
     #[arg(long, global = true)]
     json: bool,
@@ -57,9 +60,11 @@ enum JobsCommand {
 
 pub(super) fn run(place: &Place, arguments: JobsArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
-    let JobsArgs { server, json, command } = arguments;
+    let JobsArgs { server, key, json, command } = arguments;
     let source = match server {
-        Some(url) => Source::Server(url.trim_end_matches('/').to_owned()),
+        Some(url) => {
+            Source::Server(Door { url: url.trim_end_matches('/').to_owned(), key: key.unwrap_or_default() })
+        }
         None => Source::open(place)?,
     };
     match command {
@@ -82,9 +87,15 @@ pub(super) fn run(place: &Place, arguments: JobsArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Where a server is, and what opens it; the key is empty where none is asked for.
+struct Door {
+    url: String,
+    key: String,
+}
+
 /// Where jobs are looked up.
 enum Source {
-    Server(String),
+    Server(Door),
     Data { jobs: Jobs, runtime: tokio::runtime::Runtime },
 }
 
@@ -103,8 +114,8 @@ impl Source {
 
     fn list(&self, limit: u32) -> Result<Vec<Value>, CliError> {
         match self {
-            Self::Server(url) => {
-                let answer = ask(ureq::get(format!("{url}/api/jobs?limit={limit}")).config(), url)?;
+            Self::Server(door) => {
+                let answer = ask(ureq::get(format!("{}/api/jobs?limit={limit}", door.url)), door)?;
                 Ok(answer["jobs"].as_array().cloned().unwrap_or_default())
             }
             Self::Data { jobs, runtime } => Ok(runtime
@@ -117,7 +128,7 @@ impl Source {
 
     fn show(&self, id: &str) -> Result<Value, CliError> {
         match self {
-            Self::Server(url) => ask(ureq::get(format!("{url}/tts/{id}/status")).config(), url),
+            Self::Server(door) => ask(ureq::get(format!("{}/tts/{id}/status", door.url)), door),
             Self::Data { jobs, runtime } => {
                 let job = runtime.block_on(jobs.get(parse(id)?))?;
                 job.map(|job| Status::listed(&job).to_json())
@@ -128,8 +139,8 @@ impl Source {
 
     fn cancel(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => {
-                ask(ureq::delete(format!("{url}/tts/{id}")).config(), url).map(|_message| ())
+            Self::Server(door) => {
+                ask(ureq::delete(format!("{}/tts/{id}", door.url)), door).map(|_message| ())
             }
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.cancel(parse(id)?))? {
                 CancelOutcome::Cancelled => Ok(()),
@@ -143,7 +154,7 @@ impl Source {
 
     fn retry(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => send_nothing(&format!("{url}/api/jobs/{id}/retry"), url),
+            Self::Server(door) => send_nothing(&format!("{}/api/jobs/{id}/retry", door.url), door),
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.retry(parse(id)?))? {
                 RetryOutcome::Queued => Ok(()),
                 RetryOutcome::NotFailed(status) => Err(CliError::JobIs {
@@ -158,8 +169,8 @@ impl Source {
 
     fn delete(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => {
-                ask(ureq::delete(format!("{url}/api/jobs/{id}")).config(), url).map(|_message| ())
+            Self::Server(door) => {
+                ask(ureq::delete(format!("{}/api/jobs/{id}", door.url)), door).map(|_message| ())
             }
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.delete(parse(id)?))? {
                 DeleteOutcome::Deleted => Ok(()),
@@ -213,24 +224,31 @@ fn parse(id: &str) -> Result<JobId, CliError> {
 }
 
 /// An empty wish, whose answer matters only where it is a refusal.
-fn send_nothing(address: &str, url: &str) -> Result<(), CliError> {
-    let request = ureq::post(address)
+fn send_nothing(address: &str, door: &Door) -> Result<(), CliError> {
+    let request = with_key(ureq::post(address), door)
         .header("Content-Type", "application/json")
         .config()
         .http_status_as_error(false)
         .timeout_global(Some(SERVER_PATIENCE))
         .build();
-    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source: Box::new(source) };
-    read(request.send("{}").map_err(unreachable)?, url).map(|_answer| ())
+    let unreachable = |source| CliError::Unreachable { url: door.url.clone(), source: Box::new(source) };
+    read(request.send("{}").map_err(unreachable)?, &door.url).map(|_answer| ())
 }
 
-type Asked = ureq::config::ConfigBuilder<ureq::typestate::RequestScope<ureq::typestate::WithoutBody>>;
+fn with_key<B>(request: ureq::RequestBuilder<B>, door: &Door) -> ureq::RequestBuilder<B> {
+    if door.key.is_empty() {
+        request
+    } else {
+        request.header("Authorization", format!("Bearer {}", door.key))
+    }
+}
 
 /// The JSON that a server answers; its own sentence where it refuses.
-fn ask(request: Asked, url: &str) -> Result<Value, CliError> {
-    let unreachable = |source| CliError::Unreachable { url: url.to_owned(), source: Box::new(source) };
-    let request = request.http_status_as_error(false).timeout_global(Some(SERVER_PATIENCE));
-    read(request.build().call().map_err(unreachable)?, url)
+fn ask(request: ureq::RequestBuilder<ureq::typestate::WithoutBody>, door: &Door) -> Result<Value, CliError> {
+    let unreachable = |source| CliError::Unreachable { url: door.url.clone(), source: Box::new(source) };
+    let request =
+        with_key(request, door).config().http_status_as_error(false).timeout_global(Some(SERVER_PATIENCE));
+    read(request.build().call().map_err(unreachable)?, &door.url)
 }
 
 fn read(mut answer: ureq::http::Response<ureq::Body>, url: &str) -> Result<Value, CliError> {

@@ -10,6 +10,7 @@ mod doctor;
 mod error;
 mod import_upstream;
 mod jobs;
+mod keys;
 mod mcp;
 mod models;
 mod place;
@@ -61,6 +62,8 @@ enum Command {
     Models(models::ModelsArgs),
     /// List, show and cancel jobs.
     Jobs(jobs::JobsArgs),
+    /// Make, list and revoke the keys that a server asks for.
+    Keys(keys::KeysArgs),
     /// Find the watermark in a recording.
     Watermark(watermark::WatermarkArgs),
     /// Check devices, data directory, disk, model and port; exits with 1 if something is wrong.
@@ -89,6 +92,7 @@ pub fn run() -> ExitCode {
         Some(Command::Voices(arguments)) => voices::run(&place, arguments),
         Some(Command::Models(arguments)) => models::run(&place, &arguments),
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
+        Some(Command::Keys(arguments)) => keys::run(&place, arguments),
         Some(Command::Watermark(arguments)) => match watermark::run(&place, &arguments) {
             Ok(found) => return found,
             Err(error) => Err(error),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Context;
 use super::error::ApiError;
 use super::extract::Fields;
+use super::session::MaybeHolder;
 use crate::speech::AudioFormat;
 use crate::speech::chatterbox::language_name;
 use crate::speech::chunk::Boundary;
@@ -128,13 +129,21 @@ pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-/// 200 when a job sent now would be spoken: the default model is loaded, or would be at once, and the table can be read.
-pub(super) async fn readyz(State(context): State<Context>) -> Result<Json<Value>, ApiError> {
+/// 200 when a job sent now would be spoken: the default model is loaded, or would be at once, and the table can be read. How
+/// many jobs there are is told to those who may see them.
+pub(super) async fn readyz(
+    State(context): State<Context>,
+    MaybeHolder(key): MaybeHolder,
+) -> Result<Json<Value>, ApiError> {
     let jobs = context.jobs.counts().await?;
     let info = request::model(None, context.catalog())?;
     match context.engine.status_of(&info.name).state {
         ModelState::Ready { .. } | ModelState::Unloaded { .. } => {
-            Ok(Json(json!({ "status": "ready", "model": info.name, "jobs": jobs })))
+            let mut told = json!({ "status": "ready", "model": info.name });
+            if key.is_some() || !context.requires_keys {
+                told["jobs"] = json!(jobs);
+            }
+            Ok(Json(told))
         }
         ModelState::Loading => Err(ApiError::ModelLoading),
         ModelState::Failed { reason, retry_at } => {

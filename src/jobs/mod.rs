@@ -9,6 +9,7 @@ pub mod cleanup;
 mod events;
 mod history;
 mod job;
+mod keys;
 pub mod outputs;
 mod pace;
 mod store;
@@ -34,6 +35,10 @@ pub use history::{DeleteError, DeleteOutcome, Filter};
 pub use job::{
     Accepted, CancelOutcome, Client, Counts, Idempotency, Job, JobId, JobStatus, NewJob, Output, Priority,
     RetryOutcome, UnknownStatus,
+};
+pub use keys::{
+    Key, KeyError, NewKey, Overdrawn, OwnQuota, Quota, SESSION_LASTS, Scope, Scopes, Secret, UnknownScope,
+    Usage,
 };
 use outputs::Outputs;
 pub use outputs::Scratch;
@@ -65,6 +70,8 @@ pub struct QueueSettings {
     pub min_free_bytes: u64,
     /// Results beyond this go, the oldest first; `None` bounds them by time alone.
     pub max_output_bytes: Option<u64>,
+    /// Of keys that have none of their own.
+    pub quota: Quota,
 }
 
 impl Default for QueueSettings {
@@ -78,6 +85,7 @@ impl Default for QueueSettings {
             overdue_after: Duration::from_mins(10),
             min_free_bytes: 0,
             max_output_bytes: None,
+            quota: Quota::NONE,
         }
     }
 }
@@ -94,6 +102,7 @@ impl From<&Settings> for QueueSettings {
             overdue_after: settings.job_queue.overdue_after,
             min_free_bytes: settings.limits.min_free_disk_bytes,
             max_output_bytes: settings.job_queue.max_output_bytes,
+            quota: Quota::from(settings),
         }
     }
 }
@@ -135,6 +144,8 @@ pub enum EnqueueError {
     DiskFull { free: u64, least: u64 },
     #[error("the disk cannot be asked how much it has left")]
     Disk(#[source] FileError),
+    #[error("the quota of this key does not allow it")]
+    Overdrawn(Overdrawn),
     #[error("the Idempotency-Key was sent with another body before; send a new key with a new wish")]
     KeyReused,
     #[error("the job could not be stored")]
@@ -155,6 +166,7 @@ struct Shared {
     streams: Streams,
     hub: Hub,
     pace: Pace,
+    keys: keys::KeyMemory,
     settings: QueueSettings,
 }
 
@@ -172,6 +184,7 @@ impl Jobs {
                 streams: Streams::default(),
                 hub: Hub::default(),
                 pace: Pace::default(),
+                keys: keys::KeyMemory::default(),
                 settings,
             }),
         })
@@ -230,7 +243,11 @@ impl Jobs {
 
     fn bounds(&self) -> Bounds {
         let settings = &self.shared.settings;
-        Bounds { total: settings.max_queued, per_client: settings.max_queued_per_client }
+        Bounds {
+            total: settings.max_queued,
+            per_client: settings.max_queued_per_client,
+            quota: settings.quota,
+        }
     }
 
     /// Why a wish was not taken.
@@ -238,6 +255,7 @@ impl Jobs {
         let retry_in = self.shared.until_room().await;
         match refusal {
             Refusal::KeyReused => EnqueueError::KeyReused,
+            Refusal::Overdrawn(overdrawn) => EnqueueError::Overdrawn(overdrawn),
             Refusal::QueueFull => EnqueueError::QueueFull { limit: bounds.total, retry_in },
             Refusal::ClientFull => EnqueueError::ClientFull { limit: bounds.per_client, retry_in },
         }

@@ -11,6 +11,7 @@ mod claims;
 mod estimates;
 mod feed;
 mod history;
+mod keys;
 mod reading;
 mod retention;
 mod webhooks;
@@ -29,12 +30,14 @@ use super::{JobId, JobStatus};
 use adding::Order;
 pub(super) use adding::{Addition, Bounds, Refusal};
 pub(super) use claims::{Checkpoint, Claim, Claimed, Next};
+pub(super) use keys::{KeyAddition, KeyRow};
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_jobs.sql"),
     include_str!("../../../migrations/0002_models.sql"),
     include_str!("../../../migrations/0003_queue.sql"),
+    include_str!("../../../migrations/0004_keys.sql"),
 ];
 
 /// Another process, such as the command line, may hold the write lock for a moment.

@@ -1,5 +1,6 @@
 // The view of the server's state and of this browser's settings. What stands here changes by itself while it is open.
 
+import { createAccessSection } from "../access/access-section.js";
 import { element } from "../base/dom.js";
 import { decimal } from "../base/format.js";
 import { language, t } from "../base/i18n.js";
@@ -11,9 +12,10 @@ import { median, report, speeds } from "./report.js";
 
 const EVERY_MS = 5000;
 
-export function createStatusView({ api, store, root, theme, languages, chooseLanguage, refreshServer }) {
+export function createStatusView({ api, store, root, theme, languages, chooseLanguage, refreshServer, announce }) {
   const lines = element("ul", { class: "report", id: "report" });
   const facts = element("dl", { class: "fact-list" });
+  const access = createAccessSection({ api, announce });
   const pace = element("div", { class: "pace" });
   root.append(
     viewHead("title-status", t("view.status"), t("status.lead")),
@@ -21,6 +23,7 @@ export function createStatusView({ api, store, root, theme, languages, chooseLan
     element("div", { class: "halves" },
       element("section", { class: "card" }, element("h3", { class: "label" }, t("status.speed")), pace),
       element("section", { class: "card" }, element("h3", { class: "label" }, t("status.facts")), facts)),
+    access.root,
     settings());
 
   let ready = null;
@@ -78,6 +81,7 @@ export function createStatusView({ api, store, root, theme, languages, chooseLan
           ready = null;
           notReady = error.message;
         }
+        await access.refresh(signal).catch(() => {});
         jobs = await api.jobs({ limit: 100 }, signal).then((page) => page.jobs, () => jobs);
         if (signal.aborted) return null;
         render();

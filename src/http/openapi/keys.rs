@@ -7,12 +7,16 @@ use super::{Operation, reference};
 
 const TAG: &str = "Keys";
 
+/// Something to read, and no control characters.
+const NAMED: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
+
 pub(super) fn keys() -> Vec<Operation> {
     let limit = || json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX });
     let wish = json!({
         "type": "object",
         "properties": {
-            "name": { "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9][A-Za-z0-9 ]*$" },
+            "name": { "type": "string", "minLength": 1, "maxLength": 64, "pattern": NAMED },
             "scopes": { "type": "array", "items": { "enum": ["speak", "voices", "admin"] }, "minItems": 1 },
             "characters_per_minute": limit(),
             "audio_seconds_per_day": limit(),

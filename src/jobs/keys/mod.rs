@@ -122,17 +122,18 @@ pub(super) struct KeyMemory {
 impl Jobs {
     /// Makes a key. Its secret is told here and never again.
     pub async fn create_key(&self, new: NewKey) -> Result<(Key, Secret), KeyError> {
-        let name = new.name.trim().to_owned();
-        if !(1..=LONGEST_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        let NewKey { name, scopes, quota } = new;
+        if name.chars().count() > LONGEST_NAME || name.trim().is_empty() || name.chars().any(char::is_control)
+        {
             return Err(KeyError::Name);
         }
         let secret = drawn(KEY_PREFIX)?;
         let row = KeyRow {
             id: Uuid::now_v7().hyphenated().to_string(),
-            name,
+            name: name.trim().to_owned(),
             hint: secret.0.chars().take(HINT).collect(),
-            scopes: new.scopes,
-            own_quota: new.quota,
+            scopes,
+            own_quota: quota,
             created_at: now_ms(),
             revoked_at: None,
             last_used_at: None,

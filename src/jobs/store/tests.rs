@@ -511,7 +511,8 @@ async fn reopening_keeps_everything_and_a_newer_schema_is_refused() {
     sqlx::query("pragma user_version = 99").execute(&store.writer).await.unwrap();
     store.close().await;
     let refused = Store::open(&path).await;
-    assert!(matches!(refused, Err(StoreError::Newer { found: 99, known: 3 })), "{refused:?}");
+    let is_newer = |error: &StoreError| matches!(error, StoreError::Newer { found: 99, known } if *known == MIGRATIONS.len());
+    assert!(refused.as_ref().is_err_and(is_newer), "{refused:?}");
 }
 
 #[tokio::test]

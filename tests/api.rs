@@ -18,6 +18,8 @@ mod events;
 mod formats;
 #[path = "api/history.rs"]
 mod history;
+#[path = "api/keys.rs"]
+mod keys;
 #[path = "api/limits.rs"]
 mod limits;
 #[path = "api/load.rs"]

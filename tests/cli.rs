@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "cli/keys.rs"]
+mod keys;
 #[path = "cli/operations.rs"]
 mod operations;
 

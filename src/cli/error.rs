@@ -7,7 +7,7 @@ use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::files::FileError;
 use crate::jobs::upkeep::BackupError;
-use crate::jobs::{DeleteError, JobStatus, OpenError, StoreError};
+use crate::jobs::{DeleteError, JobStatus, KeyError, OpenError, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chatterbox::DetectError;
@@ -70,6 +70,14 @@ pub enum CliError {
     #[error("{model} is damaged: {problems}")]
     DamagedModel { model: String, problems: String },
 
+    #[error("there is no valid key {0:?}")]
+    NoKey(String),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(
+        "keys are required, but whoever reaches {host}:{port} could speak without one: Wyoming knows no keys"
+    )]
+    OpenWyoming { host: String, port: u16 },
     #[error("there are no jobs in {}, no server has run there", .0.display())]
     NoJobs(PathBuf),
     #[error("no server is running on {}, so nothing would be spoken", .0.display())]
@@ -176,6 +184,10 @@ impl CliError {
             Self::NetworkDisk { .. } => Some(
                 "choose a directory on a disk of this machine with --data DIR; job_queue.allow_network_disk: true takes the risk",
             ),
+            Self::NoKey(_) => Some("`declaim keys list` says which there are"),
+            Self::OpenWyoming { .. } => {
+                Some("set wyoming.host to 127.0.0.1, or wyoming.without_keys to true if that is meant")
+            }
             Self::NoJobs(_) | Self::Open(_) => Some("say which directory with --data DIR"),
             Self::Unreachable { .. } => Some("is it running? the address is that of its ready line"),
             Self::DamagedModel { .. } => {
@@ -203,6 +215,7 @@ impl CliError {
             | Self::AlreadyFinished { .. }
             | Self::JobIs { .. }
             | Self::Delete(_)
+            | Self::Key(_)
             | Self::Store(_)
             | Self::Refused(_)
             | Self::Unwell { .. }
@@ -226,6 +239,8 @@ impl CliError {
                 ModelsError::Unknown { .. } | ModelsError::Entry { .. } | ModelsError::OwnFolder { .. },
             )
             | Self::Conversion(ConversionError::Unable { .. })
+            | Self::OpenWyoming { .. }
+            | Self::Key(KeyError::Name)
             | Self::Extension { .. } => 2,
             Self::Interrupted | Self::Models(ModelsError::Cancelled) => 130,
             Self::App(_)
@@ -252,6 +267,8 @@ impl CliError {
             | Self::AlreadyFinished { .. }
             | Self::JobIs { .. }
             | Self::Delete(_)
+            | Self::NoKey(_)
+            | Self::Key(_)
             | Self::Open(_)
             | Self::Store(_)
             | Self::Unreachable { .. }

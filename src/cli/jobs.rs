@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::place::Place;
-use super::source::Source;
+use super::source::{Source, Whose};
 use super::{CliError, say_line};
 use crate::http::Status;
 use crate::jobs::{CancelOutcome, DeleteOutcome, Filter, JobId, JobStatus, RetryOutcome};
@@ -21,9 +21,8 @@ const WATCH_PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct JobsArgs {
-    /// Ask the server at this address, such as <http://127.0.0.1:8004>, instead of reading the data directory
-    #[arg(long, global = true, env = "DECLAIM_URL", value_name = "URL")]
-    server: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// As JSON, for scripts
     #[arg(long, global = true)]
     json: bool,
@@ -53,8 +52,8 @@ enum JobsCommand {
 
 pub(super) fn run(place: &Place, arguments: JobsArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
-    let JobsArgs { server, json, command } = arguments;
-    let source = Source::open(place, server)?;
+    let JobsArgs { whose, json, command } = arguments;
+    let source = Source::open(place, whose)?;
     match command {
         JobsCommand::List { limit } => print_list(&source.list(limit)?, json),
         JobsCommand::Show { id } => print_job(&source.show(&id)?, json),
@@ -78,8 +77,8 @@ pub(super) fn run(place: &Place, arguments: JobsArgs) -> Result<(), CliError> {
 impl Source {
     fn list(&self, limit: u32) -> Result<Vec<Value>, CliError> {
         match self {
-            Self::Server(url) => {
-                let answer = self.get(&format!("{url}/api/jobs?limit={limit}"))?;
+            Self::Server(server) => {
+                let answer = server.get(&format!("/api/jobs?limit={limit}"))?;
                 Ok(answer["jobs"].as_array().cloned().unwrap_or_default())
             }
             Self::Data { jobs, runtime } => Ok(runtime
@@ -92,7 +91,7 @@ impl Source {
 
     fn show(&self, id: &str) -> Result<Value, CliError> {
         match self {
-            Self::Server(url) => self.get(&format!("{url}/tts/{id}/status")),
+            Self::Server(server) => server.get(&format!("/tts/{id}/status")),
             Self::Data { jobs, runtime } => {
                 let job = runtime.block_on(jobs.get(parse(id)?))?;
                 job.map(|job| Status::listed(&job).to_json())
@@ -103,7 +102,7 @@ impl Source {
 
     fn cancel(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => self.delete_at(&format!("{url}/tts/{id}")),
+            Self::Server(server) => server.delete(&format!("/tts/{id}")),
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.cancel(parse(id)?))? {
                 CancelOutcome::Cancelled => Ok(()),
                 CancelOutcome::AlreadyFinished(status) => {
@@ -116,7 +115,7 @@ impl Source {
 
     fn retry(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => self.post(&format!("{url}/api/jobs/{id}/retry")).map(|_answer| ()),
+            Self::Server(server) => server.post(&format!("/api/jobs/{id}/retry")).map(|_answer| ()),
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.retry(parse(id)?))? {
                 RetryOutcome::Queued => Ok(()),
                 RetryOutcome::NotFailed(status) => Err(CliError::JobIs {
@@ -131,7 +130,7 @@ impl Source {
 
     fn delete(&self, id: &str) -> Result<(), CliError> {
         match self {
-            Self::Server(url) => self.delete_at(&format!("{url}/api/jobs/{id}")),
+            Self::Server(server) => server.delete(&format!("/api/jobs/{id}")),
             Self::Data { jobs, runtime } => match runtime.block_on(jobs.delete(parse(id)?))? {
                 DeleteOutcome::Deleted => Ok(()),
                 DeleteOutcome::NotEnded(status) => {

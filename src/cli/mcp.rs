@@ -15,6 +15,9 @@ pub(super) struct McpArgs {
     /// Address of the server, as its ready line says
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8004", env = "DECLAIM_SERVER")]
     server: String,
+    /// A key of that server, where it asks for one
+    #[arg(long, env = "DECLAIM_KEY", hide_env_values = true, value_name = "KEY")]
+    key: Option<String>,
 }
 
 pub(super) fn run(arguments: &McpArgs) -> Result<(), CliError> {
@@ -30,7 +33,8 @@ pub(super) fn run(arguments: &McpArgs) -> Result<(), CliError> {
         if line.trim().is_empty() {
             continue;
         }
-        let answer = carry(&agent, &url, &line).unwrap_or_else(|error| refusal(&line, &error));
+        let answer = carry(&agent, &url, arguments.key.as_deref(), &line)
+            .unwrap_or_else(|error| refusal(&line, &error));
         if !answer.is_empty() {
             let mut out = std::io::stdout().lock();
             // An assistant that left wants no answers.
@@ -42,9 +46,12 @@ pub(super) fn run(arguments: &McpArgs) -> Result<(), CliError> {
 }
 
 /// The answer on one line; empty for what is not answered.
-fn carry(agent: &ureq::Agent, url: &str, message: &str) -> Result<String, String> {
-    let request =
+fn carry(agent: &ureq::Agent, url: &str, key: Option<&str>, message: &str) -> Result<String, String> {
+    let mut request =
         agent.post(url).header("Content-Type", "application/json").header("Accept", "application/json");
+    if let Some(key) = key.filter(|key| !key.is_empty()) {
+        request = request.header("Authorization", format!("Bearer {key}"));
+    }
     let mut answer = request.send(message.as_bytes()).map_err(|error| {
         format!("the server at {url} cannot be reached ({error}); start it with `declaim serve`")
     })?;

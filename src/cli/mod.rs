@@ -11,6 +11,7 @@ mod doctor;
 mod error;
 mod import_upstream;
 mod jobs;
+mod keys;
 mod mcp;
 mod models;
 mod place;
@@ -68,6 +69,8 @@ enum Command {
     Queue(queue::QueueArgs),
     /// Copy the job database into a file while the server runs, and check the copy.
     Backup(backup::BackupArgs),
+    /// Make, list and revoke the keys that a server asks for.
+    Keys(keys::KeysArgs),
     /// Find the watermark in a recording.
     Watermark(watermark::WatermarkArgs),
     /// Check devices, data directory, disk, database, files, model and port; exits with 1 if something is wrong.
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Some(Command::Jobs(arguments)) => jobs::run(&place, arguments),
         Some(Command::Queue(arguments)) => queue::run(&place, arguments),
         Some(Command::Backup(arguments)) => backup::run(&place, &arguments),
+        Some(Command::Keys(arguments)) => keys::run(&place, arguments),
         Some(Command::Watermark(arguments)) => match watermark::run(&place, &arguments) {
             Ok(found) => return found,
             Err(error) => Err(error),

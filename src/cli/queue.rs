@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::place::Place;
-use super::source::Source;
+use super::source::{Source, Whose};
 use super::{CliError, say_line, tell};
 use crate::http::queue_shown;
 
@@ -18,9 +18,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArgs {
-    /// Ask the server at this address, such as <http://127.0.0.1:8004>, instead of using the data directory
-    #[arg(long, global = true, env = "DECLAIM_URL", value_name = "URL")]
-    server: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// As JSON, for scripts
     #[arg(long, global = true)]
     json: bool,
@@ -50,8 +49,8 @@ with them). `declaim queue resume` takes it back.")]
 
 pub(super) fn run(place: &Place, arguments: QueueArgs) -> Result<(), CliError> {
     place.start_log("warn")?;
-    let QueueArgs { server, json, command } = arguments;
-    let source = Source::open(place, server)?;
+    let QueueArgs { whose, json, command } = arguments;
+    let source = Source::open(place, whose)?;
     match command {
         QueueCommand::Status => show(&queue(&source)?, json),
         QueueCommand::Pause => show(&set(&source, Wish::Pause)?, json),
@@ -85,14 +84,14 @@ impl Wish {
 
 fn queue(source: &Source) -> Result<Value, CliError> {
     match source {
-        Source::Server(url) => source.get(&format!("{url}/api/queue")),
+        Source::Server(server) => server.get("/api/queue"),
         Source::Data { jobs, runtime } => Ok(queue_shown(&runtime.block_on(jobs.queue())?)),
     }
 }
 
 fn set(source: &Source, wish: Wish) -> Result<Value, CliError> {
     match source {
-        Source::Server(url) => source.post(&format!("{url}/api/queue/{}", wish.as_str())),
+        Source::Server(server) => server.post(&format!("/api/queue/{}", wish.as_str())),
         Source::Data { jobs, runtime } => {
             runtime.block_on(async {
                 match wish {

@@ -14,7 +14,7 @@ use super::place::Place;
 use super::signals::stop_signal;
 use super::{CliError, say_line};
 use crate::app::{App, AppSettings};
-use crate::config::{Settings, Wyoming};
+use crate::config::{Settings, Wyoming, is_loopback};
 use crate::files::network::{Foreign, foreign};
 use crate::http::{self, Context};
 use crate::jobs::QueueSettings;
@@ -61,11 +61,18 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
     let models = place.models(&settings)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let requires_keys = settings.requires_keys();
+    if requires_keys
+        && let Wyoming { enabled: true, without_keys: false, host, port } = &settings.wyoming
+        && !is_loopback(host)
+    {
+        return Err(CliError::OpenWyoming { host: host.clone(), port: *port });
+    }
     runtime.block_on(async {
         // Before anything is touched: a server that cannot be reached must not take up jobs.
         let listener = listen(&settings.server.host, settings.server.port).await?;
         let wyoming = match &settings.wyoming {
-            Wyoming { enabled: true, host, port } => Some(listen(host, *port).await?),
+            Wyoming { enabled: true, host, port, .. } => Some(listen(host, *port).await?),
             Wyoming { enabled: false, .. } => None,
         };
         let address = listener.local_addr().map_err(CliError::Serve)?;
@@ -88,6 +95,9 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
                 "listening on tcp://{} for Wyoming",
                 listener.local_addr().map_err(CliError::Serve)?
             ));
+        }
+        if requires_keys && app.jobs.has_no_key().await? {
+            say_line(&no_key(&data_dir));
         }
         let announcing = tokio::spawn(announce(app.engine.clone(), public_url(address)));
         let following =
@@ -133,6 +143,16 @@ fn check_disk(data_dir: &Path, is_allowed: bool) -> Result<(), CliError> {
         ),
     }
     Ok(())
+}
+
+/// What to type first on a server that asks for keys.
+fn no_key(data_dir: &Path) -> String {
+    format!(
+        "This server asks for keys, and there is none yet, so it refuses every request. Make one with:\n\n    \
+         declaim keys create --name admin --scope admin --data '{}'\n\n\
+         It holds at once. (auth.keys: off asks nobody, where a proxy does.)",
+        data_dir.display()
+    )
 }
 
 async fn listen(host: &str, port: u16) -> Result<TcpListener, CliError> {

@@ -15,9 +15,9 @@ use serde_json::Value;
 
 pub use layers::Unknown;
 pub use settings::{
-    Aliases, AudioOutput, AudioProcessing, FallbackDevice, GenerationDefaults, Hub, JobQueue, Limits, Model,
-    OwnModel, OwnPronunciation, Precision, Server, Settings, Text, TtsEngine, Voices, WatermarkUse, Webhooks,
-    Wyoming, ranges,
+    Aliases, AudioOutput, AudioProcessing, Auth, FallbackDevice, GenerationDefaults, Hub, JobQueue, KeyUse,
+    Limits, Model, OwnModel, OwnPronunciation, Precision, Server, Settings, Text, TtsEngine, Voices,
+    WatermarkUse, Webhooks, Wyoming, is_loopback, ranges,
 };
 
 /// The defaults, every key commented.

@@ -4,6 +4,7 @@
 //! for it names both.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::ConfigError;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub server: Server,
+    pub auth: Auth,
     pub wyoming: Wyoming,
     pub model: Model,
     pub models: Vec<OwnModel>,
@@ -47,8 +49,43 @@ pub struct Server {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+pub struct Auth {
+    pub keys: KeyUse,
+}
+
+/// Whether requests must have a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Where the server listens beyond this machine.
+    Auto,
+    Required,
+    Off,
+}
+
+impl Settings {
+    /// Whether requests must have a key.
+    pub fn requires_keys(&self) -> bool {
+        match self.auth.keys {
+            KeyUse::Auto => !is_loopback(&self.server.host),
+            KeyUse::Required => true,
+            KeyUse::Off => false,
+        }
+    }
+}
+
+/// Whether an address or a name means this machine only. Other names may too; nobody can rely on it.
+pub fn is_loopback(host: &str) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct Wyoming {
     pub enabled: bool,
+    /// Also beyond this machine while the web server asks for keys.
+    pub without_keys: bool,
     pub host: String,
     pub port: u16,
 }
@@ -209,6 +246,10 @@ pub struct Limits {
     pub max_queued_jobs_per_client: usize,
     pub max_waiting_requests: usize,
     pub max_batch_items: usize,
+    /// Of one key; `None` is no limit.
+    pub characters_per_minute: Option<u32>,
+    /// Of one key; `None` is no limit.
+    pub audio_seconds_per_day: Option<u32>,
     /// Nothing is accepted while the disk has less left.
     pub min_free_disk_bytes: u64,
     /// Clients that listen to what happens to jobs.
@@ -285,8 +326,10 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             cors_origins: read.texts("server.cors_origins")?,
             shutdown: read.seconds("server.shutdown_sec", 0.0..=3600.0)?,
         },
+        auth: Auth { keys: read.keys("auth.keys")? },
         wyoming: Wyoming {
             enabled: read.flag("wyoming.enabled")?,
+            without_keys: read.flag("wyoming.without_keys")?,
             host: read.text("wyoming.host")?,
             port: read.integer("wyoming.port", 0..=65_535)? as u16,
         },
@@ -370,6 +413,10 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             max_queued_jobs_per_client: read.size("limits.max_queued_jobs_per_client", 1..=1_000_000)?,
             max_waiting_requests: read.size("limits.max_waiting_requests", 1..=10_000)?,
             max_batch_items: read.size("limits.max_batch_items", 1..=100_000)?,
+            characters_per_minute: read
+                .optional("limits.characters_per_minute", |read, key| read.whole(key, 1..=u32::MAX))?,
+            audio_seconds_per_day: read
+                .optional("limits.audio_seconds_per_day", |read, key| read.whole(key, 1..=u32::MAX))?,
             min_free_disk_bytes: (read.integer("limits.min_free_disk_mb", 0..=1 << 30)? as u64) << 20,
             max_followers: read.size("limits.max_followers", 0..=100_000)?,
             max_wait: read.seconds("limits.max_wait_sec", 1.0..=86_400.0)?,
@@ -485,6 +532,17 @@ impl Reader<'_> {
     fn flag(&self, key: &str) -> Result<bool, ConfigError> {
         let value = self.value(key);
         value.as_bool().ok_or_else(|| self.error(key, "true or false", value))
+    }
+
+    /// In YAML, `off` may be a word or a flag.
+    fn keys(&self, key: &str) -> Result<KeyUse, ConfigError> {
+        match self.value(key) {
+            Value::Bool(false) => Ok(KeyUse::Off),
+            Value::String(word) if word == "off" => Ok(KeyUse::Off),
+            Value::String(word) if word == "auto" => Ok(KeyUse::Auto),
+            Value::String(word) if word == "required" => Ok(KeyUse::Required),
+            other => Err(self.error(key, "auto, required or off", other)),
+        }
     }
 
     /// In YAML, `on` and `off` may be words or flags.

@@ -72,8 +72,7 @@ pub fn translate(layer: &str, text: &str) -> Result<Translated, ConfigError> {
     }
     if at("server.use_auth") == Some(&Value::Bool(true)) {
         left_out.push(
-            "server.use_auth: it protected nothing there either; ask for a password in a reverse proxy"
-                .to_owned(),
+            "server.use_auth: it protected nothing there; here `declaim keys create` makes keys".to_owned(),
         );
     }
     if at("server.ssl_certfile").is_some() {
@@ -142,7 +141,7 @@ ui_state: {last_text: private}
             translated.left_out,
             [
                 "generation_defaults.speed_factor: expected a number from 0.25 to 4, found 9.0",
-                "server.use_auth: it protected nothing there either; ask for a password in a reverse proxy",
+                "server.use_auth: it protected nothing there; here `declaim keys create` makes keys",
             ]
         );
         let value = |path: &str| {

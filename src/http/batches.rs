@@ -32,7 +32,7 @@ const LONGEST_TITLE: usize = 200;
 
 pub(super) async fn add(
     State(context): State<Context>,
-    Caller(client): Caller,
+    Caller { client, .. }: Caller,
     Query(asked): Query<HashMap<String, String>>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -177,9 +177,9 @@ fn shared(asked: &HashMap<String, String>) -> Fields {
 
 pub(super) async fn list(
     State(context): State<Context>,
-    Caller(client): Caller,
+    caller: Caller,
 ) -> Result<Json<Vec<Value>>, ApiError> {
-    let batches = context.jobs.batches(&client.owner, 100).await?;
+    let batches = context.jobs.batches(caller.sees(), 100).await?;
     Ok(Json(batches.iter().map(shown).collect()))
 }
 
@@ -260,7 +260,7 @@ pub(super) async fn cancel(
 }
 
 async fn find(context: &Context, caller: &Caller, id: &str) -> Result<Batch, ApiError> {
-    let batch = context.jobs.batch(id).await?.filter(|batch| batch.owner == caller.0.owner);
+    let batch = context.jobs.batch(id).await?.filter(|batch| caller.may_see_of(&batch.owner));
     batch.ok_or_else(|| ApiError::UnknownBatch(id.to_owned()))
 }
 

@@ -1,6 +1,7 @@
 //! Who sends a request, and by which word a wish is known again.
 //!
-//! Without keys everybody is one owner, who sees all jobs; the queue is then shared fairly between addresses.
+//! Without keys everybody is one owner, who sees all jobs; the queue is then shared fairly between addresses. With keys each
+//! has its own jobs, and administrators see all.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -10,9 +11,10 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use super::Context;
+use super::auth::Holder;
 use super::error::ApiError;
 use super::extract::Fields;
-use crate::jobs::{Client, Idempotency, Job};
+use crate::jobs::{Client, Idempotency, Job, Scope};
 use crate::speech::request::DraftError;
 
 /// Longest `Idempotency-Key`, in bytes; a UUID has 36.
@@ -20,21 +22,54 @@ const MAX_KEY: usize = 255;
 
 /// The client behind a request.
 #[derive(Clone, Debug)]
-pub(super) struct Caller(pub(super) Client);
+pub(super) struct Caller {
+    pub(super) client: Client,
+    /// Not only its own jobs.
+    sees_all: bool,
+}
 
 impl Caller {
     /// Whether this job is the caller's business.
     pub(super) fn may_see(&self, job: &Job) -> bool {
-        job.client.owner == self.0.owner
+        self.may_see_of(&job.client.owner)
+    }
+
+    /// Whether what belongs to this owner is the caller's business.
+    pub(super) fn may_see_of(&self, owner: &str) -> bool {
+        self.sees_all || owner == self.client.owner
+    }
+
+    /// Whose jobs the caller sees; `None` is everybody's.
+    pub(super) fn sees(&self) -> Option<&str> {
+        if self.sees_all { None } else { Some(&self.client.owner) }
+    }
+
+    /// Resolves once the caller's key is revoked; never without one. For lines that stay open.
+    pub(super) async fn revoked(&self, context: &Context) {
+        if context.requires_keys && !self.client.owner.is_empty() {
+            context.jobs.revoked(&self.client.owner).await;
+        } else {
+            std::future::pending().await
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn everybody() -> Self {
+        Self { client: Client::default(), sees_all: true }
     }
 }
 
 impl FromRequestParts<Context> for Caller {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _context: &Context) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Infallible> {
+        if let Some(Holder(key)) = parts.extensions.get::<Holder>() {
+            // A key is one client, from wherever it is used.
+            let client = Client { owner: key.id.clone(), name: key.id.clone() };
+            return Ok(Self { client, sees_all: key.scopes.allow(Scope::Admin) });
+        }
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-        Ok(Self(peer.map(client_at).unwrap_or_default()))
+        Ok(Self { client: peer.map(client_at).unwrap_or_default(), sees_all: !context.requires_keys })
     }
 }
 

@@ -12,11 +12,12 @@ use axum::response::{IntoResponse, Response};
 use tokio::task::spawn_blocking;
 
 use super::Context;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::upload::{clip_limit, field_bytes, field_text, unreadable};
 use crate::speech::conversion::{Wish, heard, write};
 use crate::speech::engine::LeaseError;
-use crate::speech::model::ModelError;
+use crate::speech::model::{ConversionRequest, ModelError};
 use crate::speech::request::DraftError;
 use crate::speech::{Cancel, SpeechRequest};
 
@@ -24,7 +25,11 @@ const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
 /// Of the audio, in seconds.
 const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
 
-pub(super) async fn convert(State(context): State<Context>, form: Request) -> Result<Response, ApiError> {
+pub(super) async fn convert(
+    State(context): State<Context>,
+    caller: Caller,
+    form: Request,
+) -> Result<Response, ApiError> {
     let limit = context.settings.limits.max_waiting_requests;
     let _permit = context.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
     let (request, recording) = {
@@ -40,6 +45,10 @@ pub(super) async fn convert(State(context): State<Context>, form: Request) -> Re
         let recording = spawn_blocking(move || heard(file, &asked)).await;
         (request, recording.map_err(|_panicked| ApiError::Bug)??)
     };
+    let length_ms = recording.samples.len() as u64 * 1000 / u64::from(ConversionRequest::SAMPLE_RATE);
+    if let Some(overdrawn) = context.jobs.beyond_audio(&caller.client.owner, length_ms).await? {
+        return Err(overdrawn.into());
+    }
     let cancel = Cancel::default();
     let _cancel_on_leaving = CancelOnDrop(cancel.clone());
     let converting = async {
@@ -60,6 +69,7 @@ pub(super) async fn convert(State(context): State<Context>, form: Request) -> Re
         Ok((file.into_inner(), duration_ms))
     });
     let (file, duration_ms) = written.await.map_err(|_panicked| ApiError::Bug)?.map_err(ApiError::File)?;
+    context.jobs.count_audio(&caller.client.owner, duration_ms).await?;
     Ok(respond(&request, file, duration_ms))
 }
 

@@ -115,6 +115,10 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::ClientFull { .. }
         | ApiError::TooManyFollowers { .. }
         | ApiError::TooManyWaiting { .. } => Some("rate_limit_exceeded"),
+        ApiError::CharactersSpent { .. } => Some("rate_limit_exceeded"),
+        ApiError::AudioSpent { .. } | ApiError::BeyondQuota { .. } => Some("quota_exceeded"),
+        ApiError::NoKey | ApiError::UnknownKey => Some("invalid_api_key"),
+        ApiError::Scope { .. } => Some("missing_permissions"),
         ApiError::DiskFull { .. } => Some("insufficient_storage"),
         ApiError::NoStream(_) => Some("format_not_streamable"),
         ApiError::Item { error, .. } => code(error),
@@ -143,6 +147,8 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::Conversion(_)
         | ApiError::Disk(_)
         | ApiError::KeyReused
+        | ApiError::NoSuchKey(_)
+        | ApiError::Key(_)
         | ApiError::Range { .. }
         | ApiError::Library(_)
         | ApiError::VoiceInUse { .. }

@@ -1,6 +1,6 @@
 //! What ElevenLabs' clients speak: speech by voice, and the list of voices. Speech walks the same path as `POST /tts`.
 //!
-//! The key that they send is not looked at here. Of `voice_settings` only `speed` has a meaning for this family of models; the
+//! Of `voice_settings` only `speed` has a meaning for this family of models; the
 //! others are accepted and change nothing.
 
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ pub(super) async fn speech(
     State(context): State<Context>,
     Named(voice): Named,
     Query(asked): Query<HashMap<String, String>>,
-    Caller(client): Caller,
+    Caller { client, .. }: Caller,
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let request = checked(voice, &asked, &fields, &context).map_err(|error| match error {

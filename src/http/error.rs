@@ -16,7 +16,9 @@ use serde_json::json;
 
 use crate::config::ConfigError;
 use crate::files::FileError;
-use crate::jobs::{DeleteError, EnqueueError, JobId, JobStatus, StoreError};
+use crate::jobs::{
+    DeleteError, EnqueueError, JobId, JobStatus, KeyError, Overdrawn, Scope, Scopes, StoreError,
+};
 use crate::models::ModelsError;
 use crate::speech::AudioFormat;
 use crate::speech::catalog::UnknownModel;
@@ -102,6 +104,14 @@ pub enum ApiError {
     Paused,
     #[error("The server takes no jobs: it finishes those that it has, to be upgraded. Try again later.")]
     Draining,
+    #[error("This key may send {limit} characters a minute; what it sent is made up for in {} seconds.", seconds_of(*retry_in))]
+    CharactersSpent { limit: u32, retry_in: Duration },
+    #[error("This key may make {limit} seconds of audio a day, and those of today are used or waiting; the next day begins in {} seconds (00:00 UTC).", seconds_of(*retry_in))]
+    AudioSpent { limit: u32, retry_in: Duration },
+    #[error(
+        "This is about {seconds} seconds of audio, and this key may make {limit} a day. Split it, or ask for a key with a larger audio_seconds_per_day."
+    )]
+    BeyondQuota { limit: u32, seconds: u64 },
     #[error("This Idempotency-Key came with another body before. Send a new key with a new wish.")]
     KeyReused,
     #[error(
@@ -155,6 +165,21 @@ pub enum ApiError {
     NoPull(String),
 
     #[error(
+        "This server asks for a key: send one as `Authorization: Bearer dcl_…` or `xi-api-key: dcl_…`. On its machine, `declaim keys create` makes one."
+    )]
+    NoKey,
+    #[error(
+        "This key is not known here, or it was revoked. On the server's machine, `declaim keys list` shows which there are."
+    )]
+    UnknownKey,
+    #[error("The key {name:?} is for {scopes}; this needs the scope {needed}.")]
+    Scope { name: String, needed: Scope, scopes: Scopes },
+    #[error("There is no key {0:?}; GET /api/keys says which there are.")]
+    NoSuchKey(String),
+    #[error("The key was not made: {0}")]
+    Key(#[from] KeyError),
+
+    #[error(
         "This server answers to localhost only, not to {0:?}. To allow that name, add it to server.allowed_hosts."
     )]
     ForeignHost(String),
@@ -182,10 +207,14 @@ impl ApiError {
             | Self::Draft(
                 DraftError::NoReference | DraftError::NoCloning { .. } | DraftError::VoiceForOthers { .. },
             ) => StatusCode::BAD_REQUEST,
-            Self::OtherOrigin(_) | Self::Library(LibraryError::Predefined(_)) => StatusCode::FORBIDDEN,
+            Self::NoKey | Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::Scope { .. } | Self::OtherOrigin(_) | Self::Library(LibraryError::Predefined(_)) => {
+                StatusCode::FORBIDDEN
+            }
             Self::UnknownJob(_)
             | Self::AudioGone(_)
             | Self::NothingToExport
+            | Self::NoSuchKey(_)
             | Self::UnknownBatch(_)
             | Self::NoRoute(_)
             | Self::NoPull(_)
@@ -200,6 +229,7 @@ impl ApiError {
             | Self::NotEnded { .. }
             | Self::BatchIncomplete { .. }
             | Self::VoiceInUse { .. }
+            | Self::Key(KeyError::NameTaken(_) | KeyError::TooMany)
             | Self::Library(LibraryError::NameTaken(_) | LibraryError::Full { .. })
             | Self::Models(
                 ModelsError::Damaged { .. }
@@ -232,6 +262,8 @@ impl ApiError {
                 ),
             )
             | Self::NoClip
+            | Self::Key(KeyError::Name)
+            | Self::BeyondQuota { .. }
             | Self::NoStream(_)
             | Self::Settings(_)
             | Self::Convert(ConversionError::Recording(_))
@@ -247,6 +279,8 @@ impl ApiError {
             Self::QueueFull { .. }
             | Self::ClientFull { .. }
             | Self::TooManyFollowers { .. }
+            | Self::CharactersSpent { .. }
+            | Self::AudioSpent { .. }
             | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed { .. }
             | Self::Conversion(ModelError::Device(_) | ModelError::Panicked(_))
@@ -261,6 +295,7 @@ impl ApiError {
                 | ModelsError::Thread(_)
                 | ModelsError::Crashed,
             )
+            | Self::Key(KeyError::Random(_) | KeyError::Store(_))
             | Self::Library(LibraryError::File(_) | LibraryError::Record(_))
             | Self::Bug => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Models(ModelsError::Hub(_)) => StatusCode::BAD_GATEWAY,
@@ -285,6 +320,9 @@ impl ApiError {
             // A client that comes back within the second finds nothing, and one that comes back tomorrow has given up.
             Self::QueueFull { retry_in: Some(pause), .. }
             | Self::ClientFull { retry_in: Some(pause), .. } => Some((pause.as_secs() + 1).min(3600)),
+            Self::CharactersSpent { retry_in, .. } | Self::AudioSpent { retry_in, .. } => {
+                Some(seconds_of(*retry_in))
+            }
             Self::ModelFailed { retry_in, .. } => Some(retry_in.as_secs() + 1),
             Self::QueueFull { .. }
             | Self::ClientFull { .. }
@@ -306,10 +344,26 @@ impl From<EnqueueError> for ApiError {
             EnqueueError::DiskFull { free, least } => Self::DiskFull { free, least },
             EnqueueError::Disk(error) => Self::Disk(error),
             EnqueueError::Draining => Self::Draining,
+            EnqueueError::Overdrawn(overdrawn) => overdrawn.into(),
             EnqueueError::KeyReused => Self::KeyReused,
             EnqueueError::Store(error) => Self::Store(error),
         }
     }
+}
+
+impl From<Overdrawn> for ApiError {
+    fn from(overdrawn: Overdrawn) -> Self {
+        match overdrawn {
+            Overdrawn::Characters { limit, retry_in } => Self::CharactersSpent { limit, retry_in },
+            Overdrawn::Audio { limit, retry_in } => Self::AudioSpent { limit, retry_in },
+            Overdrawn::TooLong { limit, seconds } => Self::BeyondQuota { limit, seconds },
+        }
+    }
+}
+
+/// Rounded up: a client that comes back within the second is too early.
+fn seconds_of(pause: Duration) -> u64 {
+    pause.as_secs() + 1
 }
 
 /// Carries the error from where it became a response to where it is told in other words and logged.
@@ -321,6 +375,9 @@ impl IntoResponse for ApiError {
         let mut response = (self.status(), Json(json!({ "detail": self.to_string() }))).into_response();
         if let Some(seconds) = self.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if matches!(self, Self::NoKey | Self::UnknownKey) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Self::Range { size } = self
             && let Ok(range) = HeaderValue::try_from(format!("bytes */{size}"))

@@ -51,7 +51,7 @@ pub(super) async fn events(
     let after = resume_from(resumed.or(asked.after).as_deref())?;
     let follower = context.jobs.follow(Following::Job(id), after);
     let first = sse::Event::default().retry(COME_BACK).comment("follow the job to its end");
-    let listening = Listening { context, follower, first: Some(first), _permit: permit };
+    let listening = Listening { context, caller, follower, first: Some(first), _permit: permit };
     let mut response = Sse::new(stream::unfold(listening, Listening::next))
         .keep_alive(KeepAlive::new().interval(HEARTBEAT))
         .into_response();
@@ -72,6 +72,7 @@ pub(super) fn resume_from(id: Option<&str>) -> Result<i64, DraftError> {
 
 struct Listening {
     context: Context,
+    caller: Caller,
     follower: Follower,
     first: Option<sse::Event>,
     _permit: OwnedSemaphorePermit,
@@ -83,7 +84,11 @@ impl Listening {
             return Some((Ok(first), self));
         }
         let closing = self.context.closing.clone();
-        let event = match closing.run_until_cancelled(self.follower.next()).await? {
+        let next = tokio::select! {
+            next = closing.run_until_cancelled(self.follower.next()) => next?,
+            () = self.caller.revoked(&self.context) => return None,
+        };
+        let event = match next {
             Ok(event) => event?,
             Err(error) => {
                 // The client comes back by itself, with the id of what it has.

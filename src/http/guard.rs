@@ -6,7 +6,6 @@
 //! be JSON. What a page may send without asking first (a form, a file, nothing) is refused here, by the origin that browsers
 //! tell.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,6 +18,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 use super::Context;
 use super::error::ApiError;
 use super::extract::is_json;
+use crate::config::is_loopback;
 
 pub(super) async fn refuse_foreign_hosts(
     State(context): State<Context>,
@@ -38,8 +38,8 @@ pub(super) async fn refuse_foreign_hosts(
     }
 }
 
-/// Lets the pages of these origins call, by every method that there is; `*` is every page. Never with cookies: there are
-/// none. Without an origin nothing is added, and a page that asks first is told that nobody may.
+/// Lets the pages of these origins call, by every method that there is; `*` is every page. Never with cookies: they
+/// are for the page of this server. Without an origin nothing is added, and a page that asks first is told that nobody may.
 pub(super) fn with_other_pages(router: Router<Context>, origins: &[String]) -> Router<Context> {
     /// Browsers ask again after this.
     const REMEMBERED: Duration = Duration::from_hours(1);
@@ -81,7 +81,7 @@ pub(super) async fn refuse_other_origins(
 }
 
 /// The origin of the page that sends this, if it is not a page of this server. What is no browser tells none.
-fn other_origin(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
+pub(super) fn other_origin(headers: &HeaderMap, allowed: &[String]) -> Option<String> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = text(header::ORIGIN);
     match text(header::HeaderName::from_static("sec-fetch-site")) {
@@ -107,13 +107,6 @@ fn without_port(host: &str) -> &str {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.contains(':') => name,
         _ => host,
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = host.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn is_allowed(host: &str, allowed: &[String]) -> bool {

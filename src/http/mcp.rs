@@ -162,12 +162,12 @@ async fn speak(
     };
     let request = context.admitted(draft).map_err(renamed)?;
     if fields.flag("wait")? == Some(false) {
-        let job = NewJob { client: caller.0, ..NewJob::new(request, Priority::Normal) };
+        let job = NewJob { client: caller.client, ..NewJob::new(request, Priority::Normal) };
         let job = context.jobs.accept(job).await?.job;
         let said = format!("Job {} is queued; ask job_status how it is doing.", job.id);
         return Ok(told(&said, &Status::listed(&job).to_json()));
     }
-    let job = context.spoken(caller.0, request).await?;
+    let job = context.spoken(caller.client, request).await?;
     let output = super::output(&job)?;
     let url = format!("{base}/tts/{}/result", job.id);
     let seconds = output.duration_ms as f64 / 1000.0;

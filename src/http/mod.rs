@@ -3,8 +3,10 @@
 //! The router is a plain function of its context; listener and stop signal are arguments. So tests run the very server
 //! that users run, on a port of their own.
 
+mod access;
 mod aliases;
 mod archive;
+mod auth;
 mod batches;
 mod caller;
 mod captions;
@@ -17,6 +19,7 @@ mod extract;
 mod files;
 mod guard;
 mod jobs;
+mod keys;
 mod loading;
 mod mcp;
 mod metrics;
@@ -25,6 +28,7 @@ mod openai;
 mod openapi;
 mod queue;
 mod recode;
+mod session;
 mod socket;
 mod speak;
 mod stream;
@@ -61,6 +65,7 @@ use crate::speech::catalog::Catalog;
 use crate::speech::engine::{Engine, ModelState, States};
 pub use caller::client_at;
 pub use error::ApiError;
+pub use keys::described as key_described;
 pub use queue::shown as queue_shown;
 pub use tts::{Status, output};
 
@@ -74,6 +79,8 @@ pub struct Context {
     pub engine: Engine,
     pub models: Models,
     pub settings: Arc<Settings>,
+    /// Whether requests must have a key.
+    requires_keys: bool,
     /// Where settings are saved that come over the network.
     saved_settings: Arc<Path>,
     /// A permit per client that waits for `POST /tts`.
@@ -97,6 +104,7 @@ impl Context {
             jobs,
             engine,
             models,
+            requires_keys: settings.requires_keys(),
             settings,
             saved_settings: data_dir.join(SAVED).into(),
             waiting,
@@ -164,6 +172,9 @@ pub fn router(context: Context) -> Router {
         .route("/api/models/{name}/load", post(loading::load))
         .route("/api/models/{name}/unload", post(loading::unload))
         .route("/api/unload", post(loading::unload_all))
+        .route("/api/session", get(session::show).post(session::begin).delete(session::end))
+        .route("/api/keys", get(keys::list).post(keys::create))
+        .route("/api/keys/{id}", delete(keys::revoke))
         .route("/api/jobs", get(jobs::list))
         .route("/api/jobs/delete", post(jobs::delete_many))
         .route("/api/jobs/export", get(jobs::export))
@@ -224,6 +235,7 @@ pub fn router(context: Context) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         // From the inside out: the last layer sees the request first.
+        .layer(middleware::from_fn_with_state(context.clone(), auth::authenticate))
         .layer(middleware::from_fn_with_state(context.clone(), guard::refuse_other_origins))
         .layer(middleware::from_fn_with_state(context.clone(), guard::refuse_foreign_hosts));
     guard::with_other_pages(guarded, &context.settings.server.cors_origins)

@@ -25,7 +25,7 @@ const DEFAULT_FORMAT: &str = "mp3";
 
 pub(super) async fn speech(
     State(context): State<Context>,
-    Caller(client): Caller,
+    Caller { client, .. }: Caller,
     fields: Fields,
 ) -> Result<Response, ApiError> {
     let wanted = speech_draft(&fields, &context).map_err(|error| error.renamed(field_name))?;

@@ -65,9 +65,12 @@ impl Line {
         let closing = self.context.closing.clone();
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         let mut heard = Instant::now();
+        let (caller, context) = (self.caller.clone(), self.context.clone());
+        let mut revoked = std::pin::pin!(caller.revoked(&context));
         loop {
             let message = tokio::select! {
                 () = closing.cancelled() => break,
+                () = &mut revoked => break,
                 _ = heartbeat.tick() => {
                     if heard.elapsed() > SILENCE {
                         break;
@@ -151,7 +154,11 @@ impl Line {
                 Some(after) => after,
                 None => self.context.jobs.last_event().await?,
             };
-            (Following::Owner(self.caller.0.owner.clone()), after, Value::Null)
+            let following = match self.caller.sees() {
+                Some(owner) => Following::Owner(owner.to_owned()),
+                None => Following::All,
+            };
+            (following, after, Value::Null)
         };
         let follower = self.context.jobs.follow(following, after.max(0));
         let events = stream::unfold(follower, |mut follower| async move {
@@ -166,7 +173,7 @@ impl Line {
 async fn enqueue(context: &Context, caller: &Caller, wish: &Fields) -> Result<Value, ApiError> {
     let key = wish.text("idempotency_key")?;
     let job = NewJob {
-        client: caller.0.clone(),
+        client: caller.client.clone(),
         idempotency: key.map(|key| Idempotency { key, digest: wish.digest() }),
         callback_url: callback(wish, context)?,
         ..NewJob::new(checked(wish, context)?, priority(wish)?)

@@ -25,7 +25,7 @@ const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
 
 pub(super) async fn speak(
     State(context): State<Context>,
-    Caller(client): Caller,
+    Caller { client, .. }: Caller,
     fields: Fields,
 ) -> Result<Response, ApiError> {
     if fields.flag("stream")?.unwrap_or_default() {

@@ -20,7 +20,7 @@ use super::error::ApiError;
 use super::extract::{Fields, parse};
 use super::stream::{Sound, permit, streamable};
 use super::tts::checked;
-use crate::jobs::{Client, NewJob, Priority};
+use crate::jobs::{NewJob, Priority};
 use crate::speech::request::DraftError;
 use crate::speech::stream::Growing;
 
@@ -29,14 +29,14 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) async fn socket(
     State(context): State<Context>,
-    Caller(client): Caller,
+    caller: Caller,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     let permit = permit(&context)?;
     let limit = context.settings.limits.max_body_bytes;
     let line = Line {
         context,
-        client,
+        caller,
         fields: Fields::default(),
         text: Growing::default(),
         has_ended: false,
@@ -62,7 +62,7 @@ impl<E: Into<ApiError>> From<E> for Closed {
 
 struct Line {
     context: Context,
-    client: Client,
+    caller: Caller,
     /// What was said once for everything.
     fields: Fields,
     text: Growing,
@@ -100,6 +100,7 @@ impl Line {
                     let message = tokio::select! {
                         message = tokio::time::timeout(PATIENCE, socket.recv()) => message,
                         () = self.context.stopping.cancelled() => return Err(Closed::Gone),
+                        () = self.caller.revoked(&self.context) => return Err(ApiError::UnknownKey.into()),
                     };
                     self.hear(message.map_err(|_elapsed| Closed::Gone)?)?;
                 }
@@ -141,7 +142,8 @@ impl Line {
         let request = checked(&self.fields.with("text", Value::String(text)), &self.context)?;
         streamable(request.format)?;
         let accepted = Instant::now();
-        let job = NewJob { client: self.client.clone(), ..NewJob::new(request, Priority::Interactive) };
+        let job =
+            NewJob { client: self.caller.client.clone(), ..NewJob::new(request, Priority::Interactive) };
         let (job, mut sound) = Sound::of(&self.context, job).await?;
         let first = sound.first(&self.context, &job, accepted).await?;
         let id = job.id.to_string();

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::Context;
 use super::error::ApiError;
 use super::extract::Fields;
+use super::session::MaybeHolder;
 use crate::jobs::QueueState;
 use crate::speech::AudioFormat;
 use crate::speech::chatterbox::language_name;
@@ -136,8 +137,11 @@ pub(super) async fn healthz() -> Json<Value> {
 }
 
 /// 200 when a job sent now would be spoken: the default model is loaded, or would be at once, the table can be read, and the
-/// queue is neither paused nor drained.
-pub(super) async fn readyz(State(context): State<Context>) -> Result<Json<Value>, ApiError> {
+/// queue is neither paused nor drained. How many jobs there are is told to those who may see them.
+pub(super) async fn readyz(
+    State(context): State<Context>,
+    MaybeHolder(key): MaybeHolder,
+) -> Result<Json<Value>, ApiError> {
     let jobs = context.jobs.counts().await?;
     match context.jobs.queue().await?.state {
         QueueState::Running => {}
@@ -147,7 +151,11 @@ pub(super) async fn readyz(State(context): State<Context>) -> Result<Json<Value>
     let info = request::model(None, context.catalog())?;
     match context.engine.status_of(&info.name).state {
         ModelState::Ready { .. } | ModelState::Unloaded { .. } => {
-            Ok(Json(json!({ "status": "ready", "model": info.name, "jobs": jobs })))
+            let mut told = json!({ "status": "ready", "model": info.name });
+            if key.is_some() || !context.requires_keys {
+                told["jobs"] = json!(jobs);
+            }
+            Ok(Json(told))
         }
         ModelState::Loading => Err(ApiError::ModelLoading),
         ModelState::Failed { reason, retry_at } => {

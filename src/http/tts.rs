@@ -30,7 +30,7 @@ use crate::speech::{AudioFormat, SpeechRequest};
 /// answer to a known wish has `Idempotency-Replayed: true` and tells where its job stands now.
 pub(super) async fn enqueue(
     State(context): State<Context>,
-    Caller(client): Caller,
+    Caller { client, .. }: Caller,
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, ApiError> {

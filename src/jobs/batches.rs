@@ -88,8 +88,8 @@ impl Jobs {
         self.shared.store.batch(id).await
     }
 
-    /// The newest of an owner first.
-    pub async fn batches(&self, owner: &str, limit: u32) -> Result<Vec<Batch>, StoreError> {
+    /// The newest of an owner, or of all, first.
+    pub async fn batches(&self, owner: Option<&str>, limit: u32) -> Result<Vec<Batch>, StoreError> {
         self.shared.store.batches(owner, limit).await
     }
 

@@ -76,6 +76,7 @@ impl Cleaner {
 
     /// One sweep. Files without a row are spared while they are younger than `grace`.
     pub async fn sweep(&mut self, grace: Duration) -> Result<Swept, CleanupError> {
+        self.shared.store.tidy_keys(now_ms()).await?;
         Ok(Swept {
             expired: self.expire().await?,
             orphans: self.remove_orphans(grace).await?,

@@ -226,6 +226,8 @@ pub enum Following {
     Job(JobId),
     /// All jobs of an owner, without end.
     Owner(String),
+    /// All jobs, without end.
+    All,
 }
 
 /// Hears of everything that happens, each thing once and in order, from some event on.
@@ -247,7 +249,7 @@ impl Follower {
     pub(super) fn new(shared: &Arc<Shared>, following: Following, after: i64) -> Self {
         let job = match &following {
             Following::Job(id) => Some(*id),
-            Following::Owner(_) => None,
+            Following::Owner(_) | Following::All => None,
         };
         // Before any row is read, so that what happens in between is handed to it.
         let handed = shared.hub.subscribe(job);
@@ -286,11 +288,13 @@ impl Follower {
         let store = &self.shared.store;
         let page = match &self.following {
             Following::Job(id) => store.events_of(*id, self.last, PAGE).await?,
-            Following::Owner(owner) => {
+            Following::Owner(_) | Following::All => {
                 let mut page = store.events_after(self.last, PAGE).await?;
                 self.is_behind = page.len() == PAGE as usize;
                 self.last = page.last().and_then(|event| event.seq).unwrap_or(self.last);
-                page.retain(|event| event.owner == *owner);
+                if let Following::Owner(owner) = &self.following {
+                    page.retain(|event| event.owner == *owner);
+                }
                 self.rows.extend(page.into_iter().map(Arc::new));
                 return Ok(());
             }
@@ -310,6 +314,7 @@ impl Follower {
         let is_ours = match &self.following {
             Following::Job(id) => event.job == *id,
             Following::Owner(owner) => event.owner == *owner,
+            Following::All => true,
         };
         is_ours && event.seq.is_none_or(|seq| seq > self.last)
     }

@@ -14,7 +14,8 @@ const MOST_EVENTS: usize = 50_000;
 /// Which jobs a page shows, and from where on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    pub owner: String,
+    /// Only those of this owner.
+    pub owner: Option<String>,
     /// In one of these states; none means in any.
     pub statuses: Vec<JobStatus>,
     /// Words in the text, in any order; the last one may be the beginning of a word.

@@ -136,7 +136,7 @@ impl Priority {
 /// Who sends a job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Client {
-    /// Whose the job is: the name of a key; empty without keys, when all jobs are everybody's.
+    /// Whose the job is: the id of a key; empty without keys, when all jobs are everybody's.
     pub owner: String,
     /// Between whom the queue is shared fairly: the key, else the address.
     pub name: String,

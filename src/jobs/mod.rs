@@ -10,6 +10,7 @@ mod events;
 mod gate;
 mod history;
 mod job;
+mod keys;
 mod meters;
 pub mod outputs;
 mod pace;
@@ -38,6 +39,10 @@ pub use history::{DeleteError, DeleteOutcome, Filter};
 pub use job::{
     Accepted, CancelOutcome, Client, Counts, Idempotency, Job, JobId, JobStatus, NewJob, Output, Priority,
     RetryOutcome, UnknownStatus,
+};
+pub use keys::{
+    Key, KeyError, NewKey, Overdrawn, OwnQuota, Quota, SESSION_LASTS, Scope, Scopes, Secret, UnknownScope,
+    Usage,
 };
 use meters::Meters;
 use outputs::Outputs;
@@ -71,6 +76,8 @@ pub struct QueueSettings {
     pub min_free_bytes: u64,
     /// Results beyond this go, the oldest first; `None` bounds them by time alone.
     pub max_output_bytes: Option<u64>,
+    /// Of keys that have none of their own.
+    pub quota: Quota,
 }
 
 impl Default for QueueSettings {
@@ -84,6 +91,7 @@ impl Default for QueueSettings {
             overdue_after: Duration::from_mins(10),
             min_free_bytes: 0,
             max_output_bytes: None,
+            quota: Quota::NONE,
         }
     }
 }
@@ -100,6 +108,7 @@ impl From<&Settings> for QueueSettings {
             overdue_after: settings.job_queue.overdue_after,
             min_free_bytes: settings.limits.min_free_disk_bytes,
             max_output_bytes: settings.job_queue.max_output_bytes,
+            quota: Quota::from(settings),
         }
     }
 }
@@ -143,6 +152,8 @@ pub enum EnqueueError {
     Disk(#[source] FileError),
     #[error("the server takes no jobs at the moment: it finishes those that it has, to be upgraded")]
     Draining,
+    #[error("the quota of this key does not allow it")]
+    Overdrawn(Overdrawn),
     #[error("the Idempotency-Key was sent with another body before; send a new key with a new wish")]
     KeyReused,
     #[error("the job could not be stored")]
@@ -166,6 +177,7 @@ struct Shared {
     meters: Meters,
     /// What the queue does, for those who wait for a change; the row is the truth.
     gate: watch::Sender<QueueState>,
+    keys: keys::KeyMemory,
     settings: QueueSettings,
 }
 
@@ -185,6 +197,7 @@ impl Jobs {
                 pace: Pace::default(),
                 meters: Meters::default(),
                 gate: watch::Sender::default(),
+                keys: keys::KeyMemory::default(),
                 settings,
             }),
         })
@@ -244,7 +257,11 @@ impl Jobs {
 
     fn bounds(&self) -> Bounds {
         let settings = &self.shared.settings;
-        Bounds { total: settings.max_queued, per_client: settings.max_queued_per_client }
+        Bounds {
+            total: settings.max_queued,
+            per_client: settings.max_queued_per_client,
+            quota: settings.quota,
+        }
     }
 
     /// Why a wish was not taken.
@@ -253,6 +270,7 @@ impl Jobs {
         match refusal {
             Refusal::KeyReused => EnqueueError::KeyReused,
             Refusal::Draining => EnqueueError::Draining,
+            Refusal::Overdrawn(overdrawn) => EnqueueError::Overdrawn(overdrawn),
             Refusal::QueueFull => EnqueueError::QueueFull { limit: bounds.total, retry_in },
             Refusal::ClientFull => EnqueueError::ClientFull { limit: bounds.per_client, retry_in },
         }

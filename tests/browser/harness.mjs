@@ -2,7 +2,7 @@
 // run one after another, each in a fresh browser profile, and fail on any console error or CSP violation.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -34,15 +34,18 @@ export function test(name, options, body) {
 export class OwnServer {
   #binary;
   #model;
+  #keys;
   #data;
   #process = null;
   #port = 0;
   url = "";
 
-  static async start(binary, { model = "tone" } = {}) {
+  /** @param {{model?: string, keys?: boolean}} [options] keys: it asks for them */
+  static async start(binary, { model = "tone", keys = false } = {}) {
     const server = new OwnServer();
     server.#binary = binary;
     server.#model = model;
+    server.#keys = keys;
     server.#data = await mkdtemp(join(tmpdir(), "declaim-browser-"));
     await server.start();
     return server;
@@ -52,7 +55,7 @@ export class OwnServer {
   async start() {
     const args = ["serve", "--model", this.#model, "--port", String(this.#port), "--data", this.#data];
     const child = spawn(this.#binary, args, {
-      env: { ...process.env, DECLAIM_TONE_MS_PER_TOKEN: MS_PER_TOKEN },
+      env: { ...process.env, DECLAIM_TONE_MS_PER_TOKEN: MS_PER_TOKEN, DECLAIM_AUTH__KEYS: this.#keys ? "required" : "off" },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;
@@ -72,7 +75,12 @@ export class OwnServer {
       child.once("error", reject);
       child.once("exit", (code, signal) => reject(new Error(`the server ended (${code ?? signal}):\n${log}`)));
     });
-    await waitFor("the server to answer", () => fetch(`${this.url}/api/model-info`).then((reply) => reply.ok, () => false));
+    await waitFor("the server to answer", () => fetch(`${this.url}/healthz`).then((reply) => reply.ok, () => false));
+  }
+
+  /** What a command line beside it prints. */
+  command(...args) {
+    return execFileSync(this.#binary, [...args, "--data", this.#data], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   }
 
   /** Pulls the plug. */

@@ -14,6 +14,7 @@ import "./views.mjs";
 import "./composing.mjs";
 import "./everyone.mjs";
 import "./keeping.mjs";
+import "./keys.mjs";
 
 const binary = process.env.DECLAIM_BIN;
 if (!binary && !process.env.DECLAIM_URL) {

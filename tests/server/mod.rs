@@ -68,6 +68,11 @@ impl Server {
         Self::open(data, |_settings| {}, humming(Duration::ZERO))
     }
 
+    /// The same with other settings.
+    pub(crate) fn open_on(data: tempfile::TempDir, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::open(data, change, humming(Duration::ZERO))
+    }
+
     fn open(data: tempfile::TempDir, change: impl FnOnce(&mut Settings), offers: Offers) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);

@@ -1,5 +1,7 @@
 // The page, put together: its language, its parts, and the ways between its views. Rules live in the parts.
 
+import { createGate } from "./access/gate.js";
+import { promptForKey } from "./access/key-prompt.js";
 import { createApi } from "./base/api.js";
 import { byId } from "./base/dom.js";
 import { language, LANGUAGES, pickLanguage, translate, use } from "./base/i18n.js";
@@ -23,7 +25,7 @@ use(chosen, (await import(`../i18n/${chosen}.js`)).default, navigator.languages)
 document.documentElement.lang = language();
 translate(document);
 
-const api = createApi();
+const api = createApi(undefined, createGate(() => promptForKey({ signIn: api.signIn })));
 const store = createStore({ server: CONNECTING, voices: [] });
 const theme = startTheme({ button: byId("theme"), storage });
 const statusBar = createStatusBar({ onRetry: retryNow, onResume: resumeQueue });

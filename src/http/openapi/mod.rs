@@ -4,6 +4,7 @@
 //! derive it. It is built from the same constants instead: ranges and formats are those that requests are checked against, the
 //! shape of an error is that of the dialect. A test compares it with the router, so no route is missing.
 
+mod keys;
 mod operations;
 mod queue;
 mod schemas;
@@ -11,8 +12,11 @@ mod schemas;
 use std::sync::LazyLock;
 
 use axum::Json;
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
+use super::access::Needs;
+use super::auth::COOKIE;
 use super::dialect::Dialect;
 use operations::operations;
 
@@ -128,6 +132,7 @@ impl Operation {
             "summary": self.summary,
             "responses": responses,
         });
+        described["security"] = self.security();
         if !self.parameters.is_empty() {
             described["parameters"] = json!(self.parameters);
         }
@@ -140,6 +145,17 @@ impl Operation {
             described["requestBody"] = json!({ "required": true, "content": ways });
         }
         described
+    }
+
+    /// What a key must be for, in each way to bring one; or nothing, which is also enough where keys are off.
+    fn security(&self) -> Value {
+        let method = Method::from_bytes(self.method.to_uppercase().as_bytes()).unwrap_or_default();
+        let scopes = match Needs::of(&method, self.path) {
+            Needs::Nothing => return json!([]),
+            Needs::AnyKey => json!([]),
+            Needs::A(scope) => json!([scope]),
+        };
+        json!([{}, { "bearer": scopes }, { "xi-api-key": scopes }, { "session": scopes }])
     }
 
     /// `POST /tts/enqueue` → `post_tts_enqueue`.
@@ -174,12 +190,22 @@ fn document() -> Value {
         "servers": [{ "url": "/" }],
         "tags": tags,
         "paths": paths,
-        "components": { "schemas": schemas::schemas() },
+        "components": {
+            "schemas": schemas::schemas(),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "A key, where the server asks for keys (auth.keys). The scopes are speak, voices and admin, which includes them",
+                },
+                "xi-api-key": { "type": "apiKey", "in": "header", "name": "xi-api-key", "description": "The same, as ElevenLabs' clients send it" },
+                "session": { "type": "apiKey", "in": "cookie", "name": COOKIE, "description": "For the page: what POST /api/session gives for a key" },
+            },
+        },
     })
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
@@ -189,7 +215,7 @@ mod tests {
         ["/", "/assets/{version}/{*path}", "/docs", "/openapi.json", "/tts/ws", "/tts/stream/ws"];
 
     /// `(method, path)` of every route in the router's source.
-    fn routes() -> BTreeSet<(String, String)> {
+    pub(in crate::http) fn routes() -> BTreeSet<(String, String)> {
         let source = include_str!("../mod.rs").replace(['\n', ' '], "");
         let mut found = BTreeSet::new();
         for route in source.split(".route(\"").skip(1) {

@@ -2,17 +2,19 @@
 
 use serde_json::{Value, json};
 
+use super::keys::keys;
 use super::queue::{batches, jobs};
 use super::{Operation, reference};
 use crate::speech::AudioFormat;
 
-pub(super) const TAGS: [(&str, &str); 10] = [
+pub(super) const TAGS: [(&str, &str); 11] = [
     ("Speech", "Text in, sound in the answer"),
     ("Jobs", "Text in, sound later; a job survives the server"),
     ("Batches", "Many texts as one"),
     ("Voices", "Which voices there are, and adding your own"),
     ("Models", "Which models there are, bringing them here, and their place in memory"),
     ("Server", "What it is and how it is doing"),
+    ("Keys", "Who may ask, for what, and how much"),
     ("OpenAI", "For OpenAI's clients"),
     ("ElevenLabs", "For ElevenLabs' clients"),
     ("Chatterbox-TTS-Server", "For those who move from it"),
@@ -27,6 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
         voices(),
         models(),
         server(),
+        keys(),
         openai(),
         elevenlabs(),
         upstream(),

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
 
+use super::keys;
 use crate::config::ranges;
 use crate::speech::AudioFormat;
 
@@ -110,7 +111,7 @@ pub(super) fn schemas() -> Value {
     let flag = || json!({ "type": "boolean" });
     let percent = json!({ "type": "integer", "minimum": 0, "maximum": 100 });
     let states = json!({ "enum": ["queued", "running", "completed", "failed", "cancelled"] });
-    json!({
+    let mut all = json!({
         "Speech": heard_speech(),
         "QueuedSpeech": queued_speech(),
         "OpenAiSpeech": speech(&["input"], json!({
@@ -232,5 +233,9 @@ pub(super) fn schemas() -> Value {
         "ElevenLabsError": object(&["detail"], json!({
             "detail": object(&["status", "message"], json!({ "status": text(), "message": text() })),
         })),
-    })
+    });
+    if let Some(all) = all.as_object_mut() {
+        all.extend(keys::schemas().map(|(name, schema)| (name.to_owned(), schema)));
+    }
+    all
 }

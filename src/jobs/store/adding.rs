@@ -14,9 +14,10 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::gate::read_state;
+use super::keys::spend;
 use super::{Result, Store, StoreError, read_id};
 use crate::breakpoints::{pass, reach};
-use crate::jobs::{Idempotency, JobId, NewBatch, NewJob, QueueState};
+use crate::jobs::{Idempotency, JobId, NewBatch, NewJob, Overdrawn, QueueState, Quota};
 
 /// Wishes that may wait for the commit before them; more wait at the door.
 const ORDERS_WAITING: usize = 1024;
@@ -24,11 +25,12 @@ const ORDERS_WAITING: usize = 1024;
 /// Wishes in one commit: bounds how long the first one waits for the last.
 const ORDERS_TOGETHER: usize = 256;
 
-/// How many jobs may wait.
+/// How many jobs may wait, and how much a key may send where it has no quota of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::jobs) struct Bounds {
     pub(in crate::jobs) total: u32,
     pub(in crate::jobs) per_client: u32,
+    pub(in crate::jobs) quota: Quota,
 }
 
 /// What became of a wish to add jobs.
@@ -49,6 +51,7 @@ pub(in crate::jobs) enum Refusal {
     ClientFull,
     /// The queue takes no jobs at the moment.
     Draining,
+    Overdrawn(Overdrawn),
 }
 
 #[derive(Debug)]
@@ -164,6 +167,11 @@ async fn add(connection: &mut SqliteConnection, order: &Order) -> Result<Additio
     }
     if waiting.try_get::<i64, _>(1)?.cast_unsigned() + more > order.bounds.per_client.into() {
         return Ok(Addition::Refused(Refusal::ClientFull));
+    }
+    let characters = order.jobs.iter().map(|(_, job, _)| cost(job).cast_unsigned()).sum();
+    let owner = &first.client.owner;
+    if let Some(overdrawn) = spend(connection, owner, characters, order.bounds.quota, order.now).await? {
+        return Ok(Addition::Refused(Refusal::Overdrawn(overdrawn)));
     }
     if let Some(batch) = &order.batch {
         sqlx::query(

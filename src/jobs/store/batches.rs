@@ -28,11 +28,11 @@ impl Store {
             .transpose()
     }
 
-    /// The newest of an owner first.
-    pub(in crate::jobs) async fn batches(&self, owner: &str, limit: u32) -> Result<Vec<Batch>> {
+    /// The newest of an owner, or of all, first.
+    pub(in crate::jobs) async fn batches(&self, owner: Option<&str>, limit: u32) -> Result<Vec<Batch>> {
         let query = format!(
             "{BATCH} where batches.id in (
-                 select id from batches where owner = ? order by created_at desc, id desc limit ?
+                 select id from batches where ?1 is null or owner = ?1 order by created_at desc, id desc limit ?2
              )
              group by batches.id order by batches.created_at desc, batches.id desc"
         );

@@ -53,7 +53,9 @@ fn page(filter: &Filter) -> QueryBuilder<Sqlite> {
         || filter.batch.is_some()
         || filter.favourite
         || order == "jobs_text.rowid";
-    query.push(if is_narrow { " and +owner = " } else { " and owner = " }).push_bind(&filter.owner);
+    if let Some(owner) = &filter.owner {
+        query.push(if is_narrow { " and +owner = " } else { " and owner = " }).push_bind(owner);
+    }
     match filter.statuses.as_slice() {
         [] => {}
         [status] => {

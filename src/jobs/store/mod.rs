@@ -12,6 +12,7 @@ mod estimates;
 mod feed;
 mod gate;
 mod history;
+mod keys;
 mod reading;
 mod retention;
 mod upkeep;
@@ -32,6 +33,7 @@ use adding::Order;
 pub(super) use adding::{Addition, Bounds, Refusal};
 pub(super) use claims::{Again, Checkpoint, Claim, Claimed, Next};
 pub(super) use gate::Depth;
+pub(super) use keys::{KeyAddition, KeyRow};
 pub(super) use upkeep::{Look, Promised};
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
@@ -39,6 +41,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_jobs.sql"),
     include_str!("../../../migrations/0002_models.sql"),
     include_str!("../../../migrations/0003_queue.sql"),
+    include_str!("../../../migrations/0004_keys.sql"),
     include_str!("../../../migrations/0005_operations.sql"),
 ];
 

@@ -7,7 +7,7 @@ use sqlx::Executor;
 
 use super::tests::{Table, request, table};
 use super::{Addition, Bounds};
-use crate::jobs::{Client, Filter, JobId, JobStatus, NewJob, Priority};
+use crate::jobs::{Client, Filter, JobId, JobStatus, NewJob, Priority, Quota};
 
 const ROWS: u32 = 1_000_000;
 const CLIENTS: usize = 64;
@@ -68,7 +68,7 @@ async fn a_million_jobs_behind_it_do_not_slow_the_queue_down() {
     let table = table().await;
     for number in 0..CLAIMS {
         let new = NewJob::new(request(&format!("{number}.")), Priority::Normal);
-        let bounds = Bounds { total: 100_000, per_client: 100_000 };
+        let bounds = Bounds { total: 100_000, per_client: 100_000, quota: Quota::NONE };
         table.store.add(vec![(JobId::new(), new)], 1000, bounds).await.unwrap();
     }
     // What this machine can do at this moment, to compare with.
@@ -90,7 +90,7 @@ async fn a_million_jobs_behind_it_do_not_slow_the_queue_down() {
                         client,
                         ..NewJob::new(request(&format!("New {number}.")), Priority::Normal)
                     };
-                    let bounds = Bounds { total: 100_000, per_client: 100_000 };
+                    let bounds = Bounds { total: 100_000, per_client: 100_000, quota: Quota::NONE };
                     let added = timed(&mut times, store.add(vec![(JobId::new(), new)], 1000, bounds)).await;
                     assert_eq!(added.unwrap(), Addition::Added);
                 }

@@ -3,11 +3,11 @@
 use super::claims::Recovered;
 use super::*;
 use crate::jobs::{
-    CancelOutcome, Client, Counts, Filter, Idempotency, Job, NewJob, Output, Priority, QueueState,
+    CancelOutcome, Client, Counts, Filter, Idempotency, Job, NewJob, Output, Priority, QueueState, Quota,
 };
 use crate::speech::{AudioFormat, Processing, Sampling, SpeechRequest};
 
-pub(super) const BOUNDS: Bounds = Bounds { total: 100, per_client: 100 };
+pub(super) const BOUNDS: Bounds = Bounds { total: 100, per_client: 100, quota: Quota::NONE };
 
 pub(super) struct Table {
     pub(super) store: Store,
@@ -137,7 +137,7 @@ async fn the_database_syncs_every_commit() {
 #[tokio::test]
 async fn a_job_beyond_the_bound_is_refused_until_one_is_taken() {
     let table = table().await;
-    let bounds = Bounds { total: 2, per_client: 100 };
+    let bounds = Bounds { total: 2, per_client: 100, quota: Quota::NONE };
     let new = || vec![(JobId::new(), NewJob::new(request("x"), Priority::Normal))];
     let add = async || table.store.add(new(), 1000, bounds).await.unwrap();
     assert_eq!(add().await, Addition::Added);
@@ -654,7 +654,7 @@ async fn many_wishes_at_once_are_all_kept_and_bounded_by_their_client() {
         let client = Client { owner: String::new(), name: client.to_owned() };
         vec![(JobId::new(), NewJob { client, ..NewJob::new(request("x"), Priority::Normal) })]
     };
-    let bounds = Bounds { total: 70, per_client: 40 };
+    let bounds = Bounds { total: 70, per_client: 40, quota: Quota::NONE };
     let adds = (0..50).map(|_| table.store.add(new("a"), 1000, bounds));
     let added = futures_util::future::join_all(adds).await;
     let count = |wanted: Addition| added.iter().filter(|added| added.as_ref().unwrap() == &wanted).count();

@@ -54,10 +54,14 @@ export function jobsAddress(path, { status = "", search = "", favourite = false,
   return `${path}?${asked}`;
 }
 
-/** @param {typeof fetch} [fetchLike] */
-export function createApi(fetchLike = (...args) => fetch(...args)) {
+/**
+ * @param {typeof fetch} [fetchLike]
+ * @param {(() => Promise<void>)|null} [keyNeeded] waited for where the server asks for a key; then the request is sent again
+ */
+export function createApi(fetchLike = (...args) => fetch(...args), keyNeeded = null) {
   /** The parsed answer. */
-  async function json(path, { method = "GET", body, form, headers = {}, signal, timeout = 10_000 } = {}) {
+  async function json(path, options = {}) {
+    const { method = "GET", body, form, headers = {}, signal, timeout = 10_000, asks = true } = options;
     const limits = [AbortSignal.timeout(timeout), signal].filter(Boolean);
     let response;
     let parsed = null;
@@ -77,6 +81,11 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
       }
     } catch (cause) {
       throw new Unreachable(cause);
+    }
+    if (response.status === 401 && keyNeeded && asks) {
+      await keyNeeded();
+      signal?.throwIfAborted();
+      return json(path, options);
     }
     if (!response.ok) throw new ApiError(response.status, detailOf(parsed, response.status));
     if (parsed === null) throw new ApiError(response.status, t("server.unreadable"));
@@ -113,6 +122,12 @@ export function createApi(fetchLike = (...args) => fetch(...args)) {
     settings: (signal) => json("/api/settings", { signal }),
     saveSettings: (changes) => json("/save_settings", { method: "POST", body: changes }),
     resetSettings: () => json("/reset_settings", { method: "POST", body: {} }),
+    session: (signal) => json("/api/session", { signal }),
+    signIn: (key) => json("/api/session", { method: "POST", body: { key }, asks: false }),
+    signOut: () => json("/api/session", { method: "DELETE", asks: false }),
+    keys: (signal) => json("/api/keys", { signal }),
+    createKey: (wish) => json("/api/keys", { method: "POST", body: wish }),
+    revokeKey: (id) => json(`/api/keys/${part(id)}`, { method: "DELETE" }),
 
     ready: (signal) => json("/readyz", { signal }),
     /** A page of jobs, newest first, and where the next one begins. @returns {Promise<{jobs: object[], next: string|null}>} */

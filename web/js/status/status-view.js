@@ -1,5 +1,6 @@
 // The view of the server's state and of this browser's settings. What stands here changes by itself while it is open.
 
+import { createAccessSection } from "../access/access-section.js";
 import { element } from "../base/dom.js";
 import { decimal, roughly } from "../base/format.js";
 import { language, t } from "../base/i18n.js";
@@ -15,6 +16,7 @@ const EVERY_MS = 5000;
 export function createStatusView({ api, store, root, announce, theme, languages, chooseLanguage, refreshServer }) {
   const lines = element("ul", { class: "report", id: "report" });
   const facts = element("dl", { class: "fact-list" });
+  const access = createAccessSection({ api, announce });
   const pace = element("div", { class: "pace" });
   const waiting = element("div", { class: "pace" });
   const serverSettings = createSettingsForm({ api, store, announce });
@@ -27,6 +29,7 @@ export function createStatusView({ api, store, root, announce, theme, languages,
     element("section", { class: "card" }, element("h3", { class: "label" }, t("status.facts")), facts,
       element("p", { class: "hint" }, element("a", { href: "/docs" }, t("status.api")))),
     serverSettings.root,
+    access.root,
     settings());
 
   let ready = null;
@@ -89,6 +92,7 @@ export function createStatusView({ api, store, root, announce, theme, languages,
           ready = null;
           notReady = error.message;
         }
+        await access.refresh(signal).catch(() => {});
         jobs = await api.jobs({ limit: 100 }, signal).then((page) => page.jobs, () => jobs);
         await serverSettings.refresh(signal);
         if (signal.aborted) return null;

@@ -17,7 +17,7 @@ use super::pace::Lap;
 use super::store::{Checkpoint, Claim, Claimed, Next};
 use super::{JobId, Jobs, Output, Shared, StoreError, now_ms, with_causes};
 use crate::breakpoints::pass;
-use crate::files::FileError;
+use crate::files::{FileError, is_for_lack_of_room};
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chunk::Chunk;
@@ -37,6 +37,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// The wait before a database that fails is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The wait of a job whose sound did not fit on the disk; each try speaks a chunk.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(10);
 
 /// The wait of a job whose model is not there and may come back: the server was started without its usual one.
 const NO_MODEL_PAUSE: Duration = Duration::from_secs(30);
@@ -90,6 +93,15 @@ impl Stopped {
             Self::Model(error) => error.is_transient(),
             Self::Stitch(_) | Self::Outputs(_) | Self::Store(_) | Self::Crashed(_) => true,
             Self::Lost | Self::Interrupted | Self::Overtaken | Self::NoModel(_) => false,
+        }
+    }
+
+    /// The pause after which to go on, where neither the job nor the model is to blame and somebody else will see to it.
+    fn passes_by_itself(&self) -> Option<Duration> {
+        match self {
+            Self::Store(error) if error.may_pass() => Some(STORE_PAUSE),
+            Self::Outputs(_) | Self::Stitch(_) if is_for_lack_of_room(self) => Some(NO_ROOM_PAUSE),
+            _ => None,
         }
     }
 }
@@ -265,6 +277,19 @@ impl Worker {
                 let mine = store.requeue(claim).await?;
                 if mine {
                     tracing::info!(job = %id, "job interrupted and put back");
+                    ending = None;
+                }
+                mine
+            }
+            // Nor for a disk that is full, nor for a database that another process holds. What could not be kept is spoken
+            // again.
+            Err(error) if error.passes_by_itself().is_some() => {
+                let pause = error.passes_by_itself().unwrap_or_default();
+                let due_at = now_ms() + millis(pause).cast_signed();
+                let why = with_causes(error);
+                tracing::warn!(job = %id, error = why, again_in = ?pause, "job put back, since nothing can be stored");
+                let mine = store.put_back(claim, due_at, &why).await?;
+                if mine {
                     ending = None;
                 }
                 mine

@@ -59,6 +59,38 @@ pub enum StoreError {
     Closed,
 }
 
+/// SQLite's primary result codes.
+const BUSY: u32 = 5;
+const IO_ERROR: u32 = 10;
+const FULL: u32 = 13;
+
+impl StoreError {
+    /// Another process has held the write lock for longer than anybody waits here.
+    pub fn is_busy(&self) -> bool {
+        self.code() == Some(BUSY) || matches!(self, Self::Sqlite(sqlx::Error::PoolTimedOut))
+    }
+
+    /// The disk has no room for it.
+    pub fn is_full(&self) -> bool {
+        self.code() == Some(FULL)
+    }
+
+    /// Whether the same may succeed when the machine is well again: nothing is wrong with what was to be written.
+    pub fn may_pass(&self) -> bool {
+        self.is_busy()
+            || self.is_full()
+            || self.code() == Some(IO_ERROR)
+            || matches!(self, Self::Sqlite(sqlx::Error::Io(_)))
+    }
+
+    fn code(&self) -> Option<u32> {
+        let Self::Sqlite(error) = self else { return None };
+        // Extended codes have the primary one in their lowest byte.
+        let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
+        Some(extended & 0xff)
+    }
+}
+
 type Result<T> = std::result::Result<T, StoreError>;
 
 #[derive(Clone, Debug)]

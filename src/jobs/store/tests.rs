@@ -676,3 +676,28 @@ async fn a_failed_job_is_tried_again_by_hand_with_its_chunks_and_others_are_not(
     assert_eq!(job.queue_position, Some(2), "behind what waits already");
     assert_eq!(table.store.checkpoints(failed).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_no_job_waiting() {
+    let table = table().await;
+    // Added at 1000.
+    let job = table.add("now", Priority::Normal).await.id;
+    assert_eq!(table.store.next(10, None).await.unwrap().map(|next| next.id), Some(job));
+    table.store.postpone(job, 200_000, "no model").await.unwrap();
+    assert_eq!(table.store.next(1000, None).await.unwrap(), None);
+    // No pause is that long: the clock that counted it was ahead.
+    table.store.postpone(job, 86_400_000, "no model").await.unwrap();
+    assert_eq!(table.store.next(1000, None).await.unwrap().map(|next| next.id), Some(job));
+    // What has arrived in the future has waited since before.
+    let low = table.add("low", Priority::Low).await.id;
+    assert_eq!(table.store.next(2000, Some(500)).await.unwrap().map(|next| next.id), Some(job));
+    assert_eq!(table.store.next(900, Some(500)).await.unwrap().map(|next| next.id), Some(low));
+    assert!(
+        table
+            .store
+            .claim(&table.store.next(10, None).await.unwrap().unwrap(), 0, 10)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}

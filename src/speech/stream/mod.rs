@@ -64,6 +64,8 @@ impl Live {
     pub fn begin(&self, model_rate: u32, pauses: Vec<Boundary>) {
         self.change(|state| {
             state.run = Some(Run { model_rate, pauses: pauses.into(), whole: 0, samples: Vec::new() });
+            // A failed job that is tried again has not ended.
+            state.ending = None;
         });
     }
 
@@ -88,6 +90,11 @@ impl Live {
 
     pub fn end(&self, ending: Ending) {
         self.change(|state| state.ending = Some(ending));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_broken(&self) -> bool {
+        self.lock().ending == Some(Ending::Broken)
     }
 
     fn change(&self, how: impl FnOnce(&mut State)) {

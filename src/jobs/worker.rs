@@ -39,7 +39,7 @@ const TICK: Duration = Duration::from_millis(100);
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The wait of a job whose sound did not fit on the disk; each try speaks a chunk.
-const NO_ROOM_PAUSE: Duration = Duration::from_secs(10);
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(5);
 
 /// The wait of a job whose model is not there and may come back: the server was started without its usual one.
 const NO_MODEL_PAUSE: Duration = Duration::from_secs(30);

@@ -20,9 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
-use sqlx::{Executor, Row};
+use sqlx::{Connection, Executor, Row};
 use tokio::sync::{Notify, mpsc};
 
 use super::{JobId, JobStatus};
@@ -115,7 +116,11 @@ impl Store {
             .foreign_keys(true);
         // A file cannot lose its connection, so there is nothing to test and nothing to renew.
         let pool = SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None).test_before_acquire(false);
-        let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+        let writer = pool
+            .clone()
+            .max_connections(1)
+            .after_release(|connection, _about| Box::pin(is_out_of_transactions(connection)));
+        let writer = writer.connect_with(options.clone()).await?;
         migrate(&writer).await?;
         let readers = pool.max_connections(READERS).connect_lazy_with(options.pragma("query_only", "on"));
         let written = Arc::new(Notify::new());
@@ -139,6 +144,18 @@ impl Store {
             update.bind(claim.id.to_string()).bind(claim.token.clone()).execute(&self.writer).await?;
         self.written.notify_one();
         Ok(changed.rows_affected() > 0)
+    }
+}
+
+/// Whether a connection can begin a transaction. SQLite itself ends one when the disk is full or fails; the rollback that
+/// follows then finds none, and the library goes on believing that there is one. Such a connection is closed, and the pool
+/// opens another.
+async fn is_out_of_transactions(connection: &mut SqliteConnection) -> std::result::Result<bool, sqlx::Error> {
+    // A rollback may still be on its way.
+    connection.ping().await?;
+    match connection.begin_with("begin").await {
+        Ok(transaction) => transaction.rollback().await.map(|()| true),
+        Err(_still_in_one) => Ok(false),
     }
 }
 

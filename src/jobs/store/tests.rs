@@ -701,3 +701,24 @@ async fn a_clock_that_is_set_back_keeps_no_job_waiting() {
             .is_some()
     );
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_by_itself_does_not_end_the_store() {
+    let table = table().await;
+    // As a full disk does: the transaction is gone before anybody rolls it back.
+    table
+        .run_sql("create trigger full before insert on jobs begin select raise(rollback, 'no room'); end")
+        .await
+        .unwrap();
+    let add =
+        || table.store.add(vec![(JobId::new(), NewJob::new(request("x"), Priority::Normal))], 1, BOUNDS);
+    for _ in 0..3 {
+        assert!(add().await.unwrap_err().to_string().contains("the job database failed"));
+    }
+    table.run_sql("drop trigger full").await.unwrap();
+    assert_eq!(add().await.unwrap(), Addition::Added);
+    assert_eq!(
+        table.take().await.claim.id,
+        table.store.list(&Filter { limit: 1, ..Filter::default() }).await.unwrap()[0].id
+    );
+}

@@ -31,6 +31,22 @@ impl FileError {
     }
 }
 
+/// Whether an error comes, at whatever depth, from a disk that has no room left.
+pub fn is_for_lack_of_room(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                return true;
+            }
+            // What it was made of, which it does not name as its source.
+            next = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+        }
+    }
+    false
+}
+
 /// Writes `folder/name` so that it either is there whole and synced, or not at all. Returns its size in bytes beside what
 /// `write` returned; `write` gets a file open for reading and writing and says itself how its own failure reads.
 pub fn write_aside<T, E: From<FileError>>(
@@ -145,6 +161,14 @@ mod tests {
         assert!(result.is_err());
         assert_eq!(names(folder.path()), ["a.wav"]);
         assert_eq!(fs::read(folder.path().join("a.wav")).unwrap(), b"before");
+    }
+
+    #[test]
+    fn a_full_disk_is_recognised_at_any_depth() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        assert!(is_for_lack_of_room(&FileError::new("write", Path::new("x"), full())));
+        assert!(is_for_lack_of_room(&FileError::new("write", Path::new("x"), io::Error::other(full()))));
+        assert!(!is_for_lack_of_room(&FileError::new("write", Path::new("x"), io::Error::other("full"))));
     }
 
     #[test]

@@ -188,7 +188,7 @@ pub enum ApiError {
     #[error("{0} is not possible here; the header Allow says what is.")]
     Method(String),
 
-    #[error("The job table cannot be used; the server's log says why.")]
+    #[error("{}", table_trouble(.0))]
     Store(#[from] StoreError),
     #[error("The audio file cannot be read; the server's log says why.")]
     File(#[source] std::io::Error),
@@ -282,9 +282,11 @@ impl ApiError {
             | Self::CharactersSpent { .. }
             | Self::AudioSpent { .. }
             | Self::TooManyWaiting { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Failed { .. }
+            Self::Store(error) if error.is_busy() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Store(_)
+            | Self::Failed { .. }
             | Self::Conversion(ModelError::Device(_) | ModelError::Panicked(_))
-            | Self::Store(_)
             | Self::File(_)
             | Self::Saving(_)
             | Self::Delete(_)
@@ -324,6 +326,7 @@ impl ApiError {
                 Some(seconds_of(*retry_in))
             }
             Self::ModelFailed { retry_in, .. } => Some(retry_in.as_secs() + 1),
+            Self::Store(error) if error.is_busy() => Some(10),
             Self::QueueFull { .. }
             | Self::ClientFull { .. }
             | Self::TooManyFollowers { .. }
@@ -333,6 +336,16 @@ impl ApiError {
             Self::Paused | Self::Draining => Some(30),
             _ => None,
         }
+    }
+}
+
+fn table_trouble(error: &StoreError) -> &'static str {
+    if error.is_busy() {
+        "Another process is writing to the job table; try again in a moment."
+    } else if error.is_full() {
+        "The disk is full, so the job table cannot be written; make room, then try again."
+    } else {
+        "The job table cannot be used; the server's log says why."
     }
 }
 

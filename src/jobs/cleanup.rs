@@ -5,7 +5,7 @@
 //! and then at an interval.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,9 @@ const SWEEP_LIMIT: u32 = 500;
 
 /// A worker that lost its job may still be writing for a moment; it removes those files itself.
 const ORPHAN_GRACE: Duration = Duration::from_mins(10);
+
+/// A wall clock that has gained more than this on the time that passed was set forward, or the machine slept.
+const CLOCK_TOLERANCE_MS: i64 = 60_000;
 
 /// Why a sweep ended early.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +52,13 @@ pub struct Cleaner {
     shared: Arc<Shared>,
     /// Where the comparison of rows with files goes on: the arrival number of the last row looked at.
     compared_to: i64,
+    /// When the last sweep was, or the first look at the clock, and what the wall clock said.
+    swept: (Instant, i64),
 }
 
 impl Cleaner {
     pub fn new(jobs: &Jobs) -> Self {
-        Self { shared: Arc::clone(&jobs.shared), compared_to: 0 }
+        Self { shared: Arc::clone(&jobs.shared), compared_to: 0, swept: (Instant::now(), now_ms()) }
     }
 
     /// Sweeps at every interval until told to stop.
@@ -77,11 +82,23 @@ impl Cleaner {
     /// One sweep. Files without a row are spared while they are younger than `grace`.
     pub async fn sweep(&mut self, grace: Duration) -> Result<Swept, CleanupError> {
         self.shared.store.tidy_keys(now_ms()).await?;
-        Ok(Swept {
-            expired: self.expire().await?,
-            orphans: self.remove_orphans(grace).await?,
-            lost: self.find_lost().await?,
-        })
+        let expired = if self.believes_the_clock(now_ms()) { self.expire().await? } else { 0 };
+        Ok(Swept { expired, orphans: self.remove_orphans(grace).await?, lost: self.find_lost().await? })
+    }
+
+    /// A clock that was set forward makes everything old. It is believed by the next sweep, so that one that is put right
+    /// until then costs nobody what they made.
+    fn believes_the_clock(&mut self, now: i64) -> bool {
+        let (then, wall) = std::mem::replace(&mut self.swept, (Instant::now(), now));
+        let passed = i64::try_from(then.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let gained = now.saturating_sub(wall).saturating_sub(passed);
+        if gained > CLOCK_TOLERANCE_MS {
+            tracing::warn!(
+                gained_ms = gained,
+                "the clock was set forward; nothing expires before the next clean-up"
+            );
+        }
+        gained <= CLOCK_TOLERANCE_MS
     }
 
     async fn expire(&self) -> Result<usize, CleanupError> {
@@ -148,5 +165,26 @@ impl Cleaner {
     async fn remove_files(&self, id: JobId) -> Result<(), CleanupError> {
         let outputs = self.shared.outputs.clone();
         Ok(spawn_blocking(move || outputs.remove(id)).await??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::QueueSettings;
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_forward_is_believed_only_when_it_stays_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = Jobs::open(folder.path(), QueueSettings::default()).await.unwrap();
+        let mut cleaner = Cleaner::new(&jobs);
+        let (now, day) = (now_ms(), 86_400_000);
+        assert!(cleaner.believes_the_clock(now));
+        assert!(!cleaner.believes_the_clock(now + day));
+        assert!(cleaner.believes_the_clock(now + day + 1000), "it stayed there");
+        assert!(cleaner.believes_the_clock(now), "set back, nothing gets older");
+        assert!(!cleaner.believes_the_clock(now + 2 * day));
+        assert!(cleaner.believes_the_clock(now), "it was put right, and nothing has expired");
+        jobs.close().await;
     }
 }

@@ -67,10 +67,8 @@ impl Outputs {
     /// Makes the folders where they are missing.
     pub(super) fn open(data_dir: &Path) -> Result<Self, FileError> {
         let outputs = Self { results: data_dir.join("outputs"), chunks: data_dir.join("chunks") };
-        for folder in [&outputs.results, &outputs.chunks] {
-            fs::create_dir_all(folder).map_err(|source| FileError::new("create", folder, source))?;
-        }
-        sync_folder(data_dir)?;
+        ensure(&outputs.results)?;
+        ensure(&outputs.chunks)?;
         Ok(outputs)
     }
 
@@ -89,15 +87,18 @@ impl Outputs {
         file_name: &str,
         write: impl FnOnce(File) -> Result<T, E>,
     ) -> Result<(u64, T), E> {
+        ensure(&self.results)?;
         write_aside(&self.results, file_name, write)
     }
 
     /// On the disk of the results.
     pub(super) fn free_bytes(&self) -> Result<u64, FileError> {
+        ensure(&self.results)?;
         fs4::available_space(&self.results).map_err(|source| FileError::new("measure", &self.results, source))
     }
 
     pub(super) fn scratch(&self) -> Result<Scratch, FileError> {
+        ensure(&self.results)?;
         let path = self.results.join(format!("{}{PART}", uuid::Uuid::new_v4()));
         let open = File::options().read(true).write(true).create_new(true).open(&path);
         let file = open.map_err(|source| FileError::new("create", &path, source))?;
@@ -125,7 +126,7 @@ impl Outputs {
         let name = format!("{position}.wav");
         let write = |mut file: File| {
             wav::write_f32(&mut file, samples, sample_rate)
-                .map_err(|error| FileError::new("write", &folder.join(&name), io::Error::other(error)))
+                .map_err(|error| FileError::new("write", &folder.join(&name), error.into_io()))
         };
         write_aside(&folder, &name, write).map(|(_bytes, ())| digest(samples))
     }
@@ -221,6 +222,7 @@ impl Outputs {
 
     fn make_chunk_folder(&self, id: JobId) -> Result<PathBuf, FileError> {
         let folder = self.chunk_folder(id);
+        ensure(&self.chunks)?;
         match fs::create_dir(&folder) {
             Ok(()) => sync_folder(&self.chunks)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -228,6 +230,15 @@ impl Outputs {
         }
         Ok(folder)
     }
+}
+
+/// Makes a folder that is missing: at the first start, or because somebody removed it under a running server.
+fn ensure(folder: &Path) -> Result<(), FileError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(|source| FileError::new("create", folder, source))?;
+    folder.parent().map_or(Ok(()), sync_folder)
 }
 
 fn timeline_name(id: JobId) -> String {

@@ -21,8 +21,8 @@ struct Entry {
     listeners: usize,
     /// A worker has it in hand.
     is_spoken: bool,
-    /// It ended for good.
-    is_over: bool,
+    /// It has its result, so nobody but its listeners needs its chunks. One that failed may be tried again with them.
+    is_completed: bool,
 }
 
 impl Streams {
@@ -50,7 +50,7 @@ impl Streams {
         let Some(entry) = entries.get_mut(&id) else { return true };
         entry.is_spoken = false;
         if let Some(ending) = ending {
-            entry.is_over = true;
+            entry.is_completed = ending == Ending::Completed;
             entry.live.end(ending);
         }
         let is_unheard = entry.listeners == 0;
@@ -67,16 +67,16 @@ impl Streams {
         Arc::clone(&entry.live)
     }
 
-    /// Whether that was the last listener of a job that is over.
+    /// Whether that was the last listener of a job that has its result.
     fn leave(&self, id: JobId) -> bool {
         let mut entries = self.lock();
         let Some(entry) = entries.get_mut(&id) else { return false };
         entry.listeners -= 1;
-        let (is_unheard, is_over) = (entry.listeners == 0, entry.is_over);
+        let (is_unheard, is_completed) = (entry.listeners == 0, entry.is_completed);
         if is_unheard && !entry.is_spoken {
             entries.remove(&id);
         }
-        is_unheard && is_over
+        is_unheard && is_completed
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Entry>> {
@@ -137,6 +137,18 @@ mod tests {
         assert!(!streams.leave(id));
         assert!(streams.leave(id), "the last one");
         assert_eq!(streams.lock().len(), 0);
+    }
+
+    #[test]
+    fn a_job_that_failed_keeps_its_files_and_is_heard_again_when_it_is_tried_again() {
+        let (streams, id) = (Streams::default(), JobId::new());
+        let live = streams.of(id);
+        streams.join(id);
+        assert!(!streams.end(id, Some(Ending::Broken)));
+        streams.of(id).begin(24_000, Vec::new());
+        assert!(!live.is_broken(), "a new run is not the one that failed");
+        streams.end(id, Some(Ending::Broken));
+        assert!(!streams.leave(id), "its files stay for another try");
     }
 
     #[test]

@@ -238,6 +238,19 @@ impl Worker {
                 }
                 mine
             }
+            // Nor for a disk that is full, nor for a database that another process holds. What could not be kept is spoken
+            // again.
+            Err(error) if error.passes_by_itself().is_some() => {
+                let pause = error.passes_by_itself().unwrap_or_default();
+                let due_at = now_ms() + millis(pause).cast_signed();
+                let why = with_causes(error);
+                tracing::warn!(error = why, again_in = ?pause, "job put back, since nothing can be stored");
+                let mine = store.put_back(claim, due_at, &why).await?;
+                if mine {
+                    ending = None;
+                }
+                mine
+            }
             Err(error)
                 if let Some(cause) = error.cause()
                     && retries < settings.max_retries =>

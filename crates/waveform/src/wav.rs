@@ -22,6 +22,18 @@ pub enum WavError {
     Write(#[source] hound::Error),
 }
 
+impl WavError {
+    /// What the file system said, with its kind; else all of it.
+    pub fn into_io(self) -> std::io::Error {
+        match self {
+            Self::Open(error)
+            | Self::Read(hound::Error::IoError(error))
+            | Self::Write(hound::Error::IoError(error)) => error,
+            other => std::io::Error::other(other),
+        }
+    }
+}
+
 /// Reads a wav file of 8 to 32 bits or 32-bit float; several channels are averaged to one.
 pub fn read(path: impl AsRef<Path>) -> Result<Recording, WavError> {
     read_from(BufReader::new(File::open(path).map_err(WavError::Open)?))

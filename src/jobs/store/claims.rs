@@ -14,6 +14,26 @@ use crate::speech::SpeechRequest;
 /// The third start in a row that kills the process before a new chunk is finished is the last one.
 const CRASHES_ALLOWED: i64 = 3;
 
+/// Whether a row waits for nothing but its turn. A pause that ends later than any pause may (five minutes) was counted by a
+/// clock that has been set back since, and is over; what waits for no moment does not ask the clock.
+macro_rules! due {
+    ($row:literal, $now:literal) => {
+        concat!(
+            "(",
+            $row,
+            "waits_for is null or ",
+            $row,
+            "due_at <= ",
+            $now,
+            " or ",
+            $row,
+            "due_at > ",
+            $now,
+            " + 300000)"
+        )
+    };
+}
+
 /// The right to work on one job, from one claim until it is given back or lost.
 #[derive(Clone, Debug)]
 pub(in crate::jobs) struct Claim {
@@ -98,11 +118,12 @@ impl Store {
         {
             return Ok(Some(next));
         }
-        let row = sqlx::query(
+        let row = sqlx::query(concat!(
             "select id, json_extract(request, '$.model') as model, device_failures from jobs
-             where status = 'queued' and due_at <= ? and (select state from queue) <> 'paused'
-             order by priority desc, turn, seq limit 1",
-        )
+             where status = 'queued' and (select state from queue) <> 'paused' and ",
+            due!("", "?1"),
+            " order by priority desc, turn, seq limit 1",
+        ))
         .bind(now)
         .fetch_optional(&self.readers)
         .await?;
@@ -110,13 +131,16 @@ impl Store {
     }
 
     async fn next_overdue(&self, now: i64, before: i64) -> Result<Option<Next>> {
-        let row = sqlx::query(
+        // What has arrived in the future has waited since before the clock was set back.
+        let row = sqlx::query(concat!(
             "select id, json_extract(request, '$.model') as model, device_failures from jobs
-             where status = 'queued' and due_at <= ?1 and created_at < ?2 and priority < (
-                 select max(priority) from jobs where status = 'queued' and due_at <= ?1
-             ) and (select state from queue) <> 'paused'
-             order by seq limit 1",
-        )
+             where status = 'queued' and (select state from queue) <> 'paused' and ",
+            due!("", "?1"),
+            " and (created_at < ?2 or created_at > ?1) and priority < (
+                 select max(priority) from jobs where status = 'queued' and ",
+            due!("", "?1"),
+            ") order by seq limit 1",
+        ))
         .bind(now)
         .bind(before)
         .fetch_optional(&self.readers)
@@ -134,18 +158,19 @@ impl Store {
     ) -> Result<Option<Claimed>> {
         let token = uuid::Uuid::new_v4().to_string();
         let mut transaction = self.writer.begin_with("begin immediate").await?;
-        let row = sqlx::query(
+        let row = sqlx::query(concat!(
             "update jobs
              set status = 'running', claim = ?1, starts = starts + 1, started_at = coalesce(started_at, ?2),
                  waits_for = null, model_wait_ms = ?5
              where id = ?3 and status = 'queued' and (select state from queue) <> 'paused' and (?4 or not exists (
                  select 1 from jobs as ahead
-                 where ahead.status = 'queued' and ahead.due_at <= ?2 and ahead.priority > jobs.priority
-             ))
+                 where ahead.status = 'queued' and ahead.priority > jobs.priority and ",
+            due!("ahead.", "?2"),
+            "))
              returning id, request, owner, progress, retries, device_failures, priority, client, turn,
                        turn + cost as turn_end, created_at, started_at, starts = 1 and started_at = ?2 as is_first,
                        first_audio_at is not null as was_heard",
-        )
+        ))
         .bind(&token)
         .bind(now)
         .bind(next.id.to_string())
@@ -201,16 +226,16 @@ impl Store {
 
     /// Whether something more urgent waits for this job to give way, or the queue was paused and nobody holds the line.
     pub(in crate::jobs) async fn must_give_way(&self, claim: &Claim, now: i64) -> Result<bool> {
-        let row = sqlx::query(
+        let row = sqlx::query(concat!(
             "select exists (
                  select 1 from jobs as ahead
-                 where ahead.status = 'queued' and ahead.due_at <= ?1
-                   and ahead.priority > (select priority from jobs where id = ?2)
-                   and (select state from queue) <> 'paused'
-             ) or exists (
+                 where ahead.status = 'queued' and ahead.priority > (select priority from jobs where id = ?2)
+                   and (select state from queue) <> 'paused' and ",
+            due!("ahead.", "?1"),
+            ") or exists (
                  select 1 from jobs where id = ?2 and priority < ?3 and (select state from queue) = 'paused'
              )",
-        )
+        ))
         .bind(now)
         .bind(claim.id.to_string())
         .bind(Priority::Interactive.as_number())
@@ -411,6 +436,19 @@ impl Store {
             .execute(&self.writer)
             .await?;
         Ok(())
+    }
+
+    /// Puts a job back until `due_at`, for a reason that is none of its own: nothing is counted against it.
+    pub(in crate::jobs) async fn put_back(&self, claim: &Claim, due_at: i64, why: &str) -> Result<bool> {
+        self.fenced(
+            sqlx::query(
+                "update jobs set status = 'queued', claim = null, due_at = ?, waits_for = ? where id = ? and claim = ?",
+            )
+            .bind(due_at)
+            .bind(why),
+            claim,
+        )
+        .await
     }
 
     /// Puts a job back to be tried again from `due_at` on, says why, and counts the try.

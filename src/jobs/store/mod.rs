@@ -23,9 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
-use sqlx::{Executor, Row};
+use sqlx::{Connection, Executor, Row};
 use tokio::sync::{Notify, mpsc};
 
 use super::{JobId, JobStatus};
@@ -67,6 +68,38 @@ pub enum StoreError {
     Closed,
 }
 
+/// SQLite's primary result codes.
+const BUSY: u32 = 5;
+const IO_ERROR: u32 = 10;
+const FULL: u32 = 13;
+
+impl StoreError {
+    /// Another process has held the write lock for longer than anybody waits here.
+    pub fn is_busy(&self) -> bool {
+        self.code() == Some(BUSY) || matches!(self, Self::Sqlite(sqlx::Error::PoolTimedOut))
+    }
+
+    /// The disk has no room for it.
+    pub fn is_full(&self) -> bool {
+        self.code() == Some(FULL)
+    }
+
+    /// Whether the same may succeed when the machine is well again: nothing is wrong with what was to be written.
+    pub fn may_pass(&self) -> bool {
+        self.is_busy()
+            || self.is_full()
+            || self.code() == Some(IO_ERROR)
+            || matches!(self, Self::Sqlite(sqlx::Error::Io(_)))
+    }
+
+    fn code(&self) -> Option<u32> {
+        let Self::Sqlite(error) = self else { return None };
+        // Extended codes have the primary one in their lowest byte.
+        let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
+        Some(extended & 0xff)
+    }
+}
+
 type Result<T> = std::result::Result<T, StoreError>;
 
 #[derive(Clone, Debug)]
@@ -91,7 +124,11 @@ impl Store {
             .foreign_keys(true);
         // A file cannot lose its connection, so there is nothing to test and nothing to renew.
         let pool = SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None).test_before_acquire(false);
-        let writer = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+        let writer = pool
+            .clone()
+            .max_connections(1)
+            .after_release(|connection, _about| Box::pin(is_out_of_transactions(connection)));
+        let writer = writer.connect_with(options.clone()).await?;
         migrate(&writer).await?;
         let readers = pool.max_connections(READERS).connect_lazy_with(options.pragma("query_only", "on"));
         let written = Arc::new(Notify::new());
@@ -115,6 +152,18 @@ impl Store {
             update.bind(claim.id.to_string()).bind(claim.token.clone()).execute(&self.writer).await?;
         self.written.notify_one();
         Ok(changed.rows_affected() > 0)
+    }
+}
+
+/// Whether a connection can begin a transaction. SQLite itself ends one when the disk is full or fails; the rollback that
+/// follows then finds none, and the library goes on believing that there is one. Such a connection is closed, and the pool
+/// opens another.
+async fn is_out_of_transactions(connection: &mut SqliteConnection) -> std::result::Result<bool, sqlx::Error> {
+    // A rollback may still be on its way.
+    connection.ping().await?;
+    match connection.begin_with("begin").await {
+        Ok(transaction) => transaction.rollback().await.map(|()| true),
+        Err(_still_in_one) => Ok(false),
     }
 }
 

@@ -756,3 +756,49 @@ async fn a_failed_job_is_tried_again_by_hand_with_its_chunks_and_others_are_not(
     assert_eq!(job.queue_position, Some(2), "behind what waits already");
     assert_eq!(table.store.checkpoints(failed).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_no_job_waiting() {
+    let table = table().await;
+    // Added at 1000.
+    let job = table.add("now", Priority::Normal).await.id;
+    assert_eq!(table.store.next(10, None).await.unwrap().map(|next| next.id), Some(job));
+    table.store.postpone(job, 200_000, "no model").await.unwrap();
+    assert_eq!(table.store.next(1000, None).await.unwrap(), None);
+    // No pause is that long: the clock that counted it was ahead.
+    table.store.postpone(job, 86_400_000, "no model").await.unwrap();
+    assert_eq!(table.store.next(1000, None).await.unwrap().map(|next| next.id), Some(job));
+    // What has arrived in the future has waited since before.
+    let low = table.add("low", Priority::Low).await.id;
+    assert_eq!(table.store.next(2000, Some(500)).await.unwrap().map(|next| next.id), Some(job));
+    assert_eq!(table.store.next(900, Some(500)).await.unwrap().map(|next| next.id), Some(low));
+    assert!(
+        table
+            .store
+            .claim(&table.store.next(10, None).await.unwrap().unwrap(), 0, 10)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_by_itself_does_not_end_the_store() {
+    let table = table().await;
+    // As a full disk does: the transaction is gone before anybody rolls it back.
+    table
+        .run_sql("create trigger full before insert on jobs begin select raise(rollback, 'no room'); end")
+        .await
+        .unwrap();
+    let add =
+        || table.store.add(vec![(JobId::new(), NewJob::new(request("x"), Priority::Normal))], 1, BOUNDS);
+    for _ in 0..3 {
+        assert!(add().await.unwrap_err().to_string().contains("the job database failed"));
+    }
+    table.run_sql("drop trigger full").await.unwrap();
+    assert_eq!(add().await.unwrap(), Addition::Added);
+    assert_eq!(
+        table.take().await.claim.id,
+        table.store.list(&Filter { limit: 1, ..Filter::default() }).await.unwrap()[0].id
+    );
+}

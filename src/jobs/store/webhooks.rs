@@ -7,13 +7,15 @@ use crate::jobs::JobId;
 use crate::jobs::webhooks::{Due, WebhookStatus};
 
 impl Store {
-    /// Those whose time has come, the longest owed first.
-    pub(in crate::jobs) async fn due_webhooks(&self, now: i64, limit: u32) -> Result<Vec<Due>> {
+    /// Those whose time has come, the longest owed first. A first call does not ask the clock, and a pause that ends after
+    /// `latest`, later than any may, was counted by a clock that has been set back since.
+    pub(in crate::jobs) async fn due_webhooks(&self, now: i64, latest: i64, limit: u32) -> Result<Vec<Due>> {
         sqlx::query(
             "select seq, job_id, url, event, attempts from webhooks
-             where state = 'due' and due_at <= ? order by due_at limit ?",
+             where state = 'due' and (attempts = 0 or due_at <= ? or due_at > ?) order by due_at limit ?",
         )
         .bind(now)
+        .bind(latest)
         .bind(limit)
         .fetch_all(&self.readers)
         .await?

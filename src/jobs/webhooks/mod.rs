@@ -131,7 +131,9 @@ impl Webhooks {
 
     /// How many calls were made.
     async fn call_due(&self) -> Result<usize, StoreError> {
-        let due = self.shared.store.due_webhooks(now_ms(), AT_ONCE).await?;
+        let now = now_ms();
+        let latest = now.saturating_add(LONGEST.as_millis() as i64);
+        let due = self.shared.store.due_webhooks(now, latest, AT_ONCE).await?;
         let made = due.len();
         let mut calls = JoinSet::new();
         for due in due {

@@ -1,10 +1,16 @@
 //! How a job's turn ends: spoken to its end, or stopped, and by what.
 
-use crate::files::FileError;
+use std::time::Duration;
+
+use super::STORE_PAUSE;
+use crate::files::{FileError, is_for_lack_of_room};
 use crate::jobs::{Output, StoreError};
 use crate::speech::assemble::AssembleError;
 use crate::speech::catalog::UnknownModel;
 use crate::speech::model::{Failure, ModelError};
+
+/// The wait of a job whose sound did not fit on the disk; each try speaks a chunk.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a job did not get to its end.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,15 @@ impl Stopped {
             Self::Crashed(_) => Some(Failure::Crash.as_str()),
             Self::Stitch(_) | Self::Store(_) => Some("other"),
             Self::Lost | Self::Interrupted | Self::Overtaken | Self::NoModel(_) => None,
+        }
+    }
+
+    /// The pause after which to go on, where neither the job nor the model is to blame and somebody else will see to it.
+    pub(super) fn passes_by_itself(&self) -> Option<Duration> {
+        match self {
+            Self::Store(error) if error.may_pass() => Some(STORE_PAUSE),
+            Self::Outputs(_) | Self::Stitch(_) if is_for_lack_of_room(self) => Some(NO_ROOM_PAUSE),
+            _ => None,
         }
     }
 

@@ -73,6 +73,8 @@ impl Live {
         let (texts, pauses) = chunks.into_iter().unzip();
         self.change(|state| {
             state.run = Some(Run { model_rate, texts, pauses, whole: 0, samples: Vec::new() });
+            // A failed job that is tried again has not ended.
+            state.ending = None;
         });
     }
 
@@ -123,6 +125,11 @@ impl Live {
 
     pub fn end(&self, ending: Ending) {
         self.change(|state| state.ending = Some(ending));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_broken(&self) -> bool {
+        self.lock().ending == Some(Ending::Broken)
     }
 
     fn change(&self, how: impl FnOnce(&mut State)) {

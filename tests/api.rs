@@ -32,6 +32,10 @@ mod openai;
 mod pages;
 #[path = "api/recorded.rs"]
 mod recorded;
+#[path = "api/redo.rs"]
+mod redo;
+#[path = "api/script.rs"]
+mod script;
 mod server;
 #[path = "api/socket.rs"]
 mod socket;

@@ -8,8 +8,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the left, which knows nobody, to the right, which may know everybody.
-const ORDER: [&str; 11] =
-    ["breakpoints", "config", "files", "models", "voices", "speech", "jobs", "http", "wyoming", "app", "cli"];
+const ORDER: [&str; 12] = [
+    "breakpoints",
+    "xml",
+    "config",
+    "files",
+    "models",
+    "voices",
+    "speech",
+    "jobs",
+    "http",
+    "wyoming",
+    "app",
+    "cli",
+];
 
 /// Which files may name a crate, as prefixes of their paths in `src/`.
 const ALLOWED: [(&str, &[&str]); 5] = [

@@ -5,6 +5,7 @@
 //! and then at an interval.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -19,6 +20,22 @@ const SWEEP_LIMIT: u32 = 500;
 
 /// A worker that lost its job may still be writing for a moment; it removes those files itself.
 const ORPHAN_GRACE: Duration = Duration::from_mins(10);
+
+/// An eighth of what may be kept of chunks is new: then the next sweep does not wait for its time.
+const NEW_CHUNKS: u64 = 8;
+
+impl Shared {
+    /// Keeps the chunks of a job that has completed, and sees to it that not too many are kept.
+    pub(super) async fn keep_chunks(&self, id: JobId) {
+        let outputs = self.outputs.clone();
+        let bytes = spawn_blocking(move || outputs.chunk_bytes(id)).await.unwrap_or(0);
+        let new = self.new_chunk_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if new > self.settings.max_chunk_bytes / NEW_CHUNKS {
+            self.new_chunk_bytes.store(0, Ordering::Relaxed);
+            self.wakeups.wake_cleaner();
+        }
+    }
+}
 
 /// Why a sweep ended early.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +57,16 @@ pub struct Swept {
     pub orphans: usize,
     /// Completed jobs whose file was gone.
     pub lost: usize,
+    /// Completed jobs whose chunks went for the room that they take.
+    pub forgotten: usize,
+}
+
+/// What a file is good for.
+enum Use {
+    Needed,
+    /// It may go where room is needed.
+    Kept,
+    None,
 }
 
 /// Sweeps now and then.
@@ -59,10 +86,17 @@ impl Cleaner {
     pub async fn run(mut self, stop: CancellationToken) {
         // An interval of 0 would be a busy loop.
         let interval = self.shared.settings.cleanup_interval.max(Duration::from_millis(100));
-        while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+        let shared = Arc::clone(&self.shared);
+        let wait = async || {
+            // Elapsing and being woken are the same.
+            let _ = tokio::time::timeout(interval, shared.wakeups.clean()).await;
+        };
+        while stop.run_until_cancelled(wait()).await.is_some() {
             match self.sweep(ORPHAN_GRACE).await {
                 Ok(swept) if swept == Swept::default() => {}
-                Ok(Swept { expired, orphans, lost }) => tracing::info!(expired, orphans, lost, "cleaned up"),
+                Ok(Swept { expired, orphans, lost, forgotten }) => {
+                    tracing::info!(expired, orphans, lost, forgotten, "cleaned up");
+                }
                 Err(error) => {
                     tracing::warn!(
                         error = with_causes(&error),
@@ -75,11 +109,10 @@ impl Cleaner {
 
     /// One sweep. Files without a row are spared while they are younger than `grace`.
     pub async fn sweep(&mut self, grace: Duration) -> Result<Swept, CleanupError> {
-        Ok(Swept {
-            expired: self.expire().await?,
-            orphans: self.remove_orphans(grace).await?,
-            lost: self.find_lost().await?,
-        })
+        let expired = self.expire().await?;
+        let (orphans, chunks) = self.remove_orphans(grace).await?;
+        let forgotten = self.bound_chunks(chunks).await?;
+        Ok(Swept { expired, orphans, lost: self.find_lost().await?, forgotten })
     }
 
     async fn expire(&self) -> Result<usize, CleanupError> {
@@ -100,35 +133,64 @@ impl Cleaner {
         Ok(expired.len())
     }
 
-    async fn remove_orphans(&self, grace: Duration) -> Result<usize, CleanupError> {
+    /// How many were removed, and the chunks of completed jobs, which may be kept.
+    async fn remove_orphans(&self, grace: Duration) -> Result<(usize, Vec<Found>), CleanupError> {
         let outputs = self.shared.outputs.clone();
         let found = spawn_blocking(move || outputs.found()).await??;
-        let mut removed = 0;
+        let (mut removed, mut chunks) = (0, Vec::new());
         for file in found {
             if removed == SWEEP_LIMIT as usize {
                 break;
             }
-            if self.is_orphan(&file).await? && file.age() >= grace {
-                tracing::debug!(path = %file.path.display(), "removing a file that no job needs");
-                spawn_blocking(move || file.remove()).await??;
-                removed += 1;
+            match self.use_of(&file).await? {
+                Use::Needed => {}
+                Use::Kept => chunks.push(file),
+                Use::None if file.age() >= grace => {
+                    tracing::debug!(path = %file.path.display(), "removing a file that no job needs");
+                    spawn_blocking(move || file.remove()).await??;
+                    removed += 1;
+                }
+                Use::None => {}
             }
         }
-        Ok(removed)
+        Ok((removed, chunks))
     }
 
-    /// Whether no job needs the file: results belong to completed jobs, chunks to those that are not at their end and to
-    /// failed ones, which may be tried again.
-    async fn is_orphan(&self, file: &Found) -> Result<bool, StoreError> {
+    /// Forgets the oldest chunks of completed jobs beyond what may be kept of them.
+    async fn bound_chunks(&self, chunks: Vec<Found>) -> Result<usize, CleanupError> {
+        let most = self.shared.settings.max_chunk_bytes;
+        let forgotten = spawn_blocking(move || {
+            let mut chunks: Vec<_> = chunks.into_iter().map(|folder| (folder.age(), folder)).collect();
+            chunks.sort_by_key(|(age, _)| *age);
+            let (mut kept, mut forgotten) = (0, 0);
+            for (_, folder) in chunks {
+                kept += folder.bytes();
+                if kept > most && forgotten < SWEEP_LIMIT as usize {
+                    folder.remove()?;
+                    forgotten += 1;
+                }
+            }
+            Ok::<_, FileError>(forgotten)
+        });
+        Ok(forgotten.await??)
+    }
+
+    /// Results belong to completed jobs, chunks to those that are not at their end and to failed ones, which may be tried
+    /// again. Chunks of completed jobs are kept while there is room.
+    async fn use_of(&self, file: &Found) -> Result<Use, StoreError> {
         let Some(id) = file.id else {
             // Somebody else's; not ours to remove.
-            return Ok(false);
+            return Ok(Use::Needed);
         };
-        Ok(match self.shared.store.status(id).await? {
-            None | Some(JobStatus::Cancelled) => true,
-            Some(JobStatus::Failed) => !file.is_chunks,
-            Some(JobStatus::Completed) => file.is_chunks,
-            Some(JobStatus::Queued | JobStatus::Running) => false,
+        let needed = |is_needed: bool| if is_needed { Use::Needed } else { Use::None };
+        Ok(match self.shared.store.standing(id).await? {
+            None | Some((JobStatus::Cancelled, _)) => Use::None,
+            Some((JobStatus::Failed, _)) => needed(file.is_chunks),
+            Some((JobStatus::Completed, _)) if file.is_chunks && self.shared.settings.max_chunk_bytes > 0 => {
+                Use::Kept
+            }
+            Some((JobStatus::Completed, output)) => needed(output.is_some_and(|name| file.belongs_to(&name))),
+            Some((JobStatus::Queued | JobStatus::Running, _)) => Use::Needed,
         })
     }
 

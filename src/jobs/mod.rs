@@ -19,6 +19,7 @@ pub mod worker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Settings;
@@ -33,7 +34,7 @@ pub use events::{Event, EventKind, Follower, Following, Tail};
 pub use history::{DeleteError, DeleteOutcome, Filter};
 pub use job::{
     Accepted, CancelOutcome, Client, Counts, Idempotency, Job, JobId, JobStatus, NewJob, Output, Priority,
-    RetryOutcome, UnknownStatus,
+    Redo, RetryOutcome, UnknownStatus,
 };
 use outputs::Outputs;
 pub use outputs::Scratch;
@@ -65,6 +66,8 @@ pub struct QueueSettings {
     pub min_free_bytes: u64,
     /// Results beyond this go, the oldest first; `None` bounds them by time alone.
     pub max_output_bytes: Option<u64>,
+    /// The chunks of completed jobs are kept up to here, so that one can be spoken again; beyond it the oldest go.
+    pub max_chunk_bytes: u64,
 }
 
 impl Default for QueueSettings {
@@ -78,6 +81,7 @@ impl Default for QueueSettings {
             overdue_after: Duration::from_mins(10),
             min_free_bytes: 0,
             max_output_bytes: None,
+            max_chunk_bytes: 0,
         }
     }
 }
@@ -94,6 +98,7 @@ impl From<&Settings> for QueueSettings {
             overdue_after: settings.job_queue.overdue_after,
             min_free_bytes: settings.limits.min_free_disk_bytes,
             max_output_bytes: settings.job_queue.max_output_bytes,
+            max_chunk_bytes: settings.job_queue.max_chunk_bytes,
         }
     }
 }
@@ -156,6 +161,8 @@ struct Shared {
     hub: Hub,
     pace: Pace,
     settings: QueueSettings,
+    /// Kept of completed jobs since the last sweep for it.
+    new_chunk_bytes: AtomicU64,
 }
 
 impl Jobs {
@@ -173,6 +180,7 @@ impl Jobs {
                 hub: Hub::default(),
                 pace: Pace::default(),
                 settings,
+                new_chunk_bytes: AtomicU64::new(0),
             }),
         })
     }
@@ -338,9 +346,15 @@ impl Jobs {
     }
 
     /// When what is heard in the result of a completed job; `None` where an older program made it.
-    pub async fn spoken_when(&self, id: JobId) -> Option<Timeline> {
+    pub async fn spoken_when(&self, job: &Job) -> Option<Timeline> {
+        let (outputs, file_name) = (self.shared.outputs.clone(), job.output.as_ref()?.file_name.clone());
+        tokio::task::spawn_blocking(move || outputs.timeline(&file_name)).await.ok().flatten()
+    }
+
+    /// Whether the chunks of a completed job are still there, so that one of them can be spoken again.
+    pub async fn has_chunks(&self, id: JobId) -> bool {
         let outputs = self.shared.outputs.clone();
-        tokio::task::spawn_blocking(move || outputs.timeline(id)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || outputs.has_chunks(id)).await.unwrap_or(false)
     }
 
     /// Closes the database after the last write; later calls fail.

@@ -106,6 +106,7 @@ impl Drop for Listening {
     /// Removes files where it is the last: it belongs on a thread that may block.
     fn drop(&mut self) {
         if self.shared.streams.leave(self.id)
+            && self.shared.settings.max_chunk_bytes == 0
             && let Err(error) = self.shared.outputs.remove_chunks(self.id)
         {
             tracing::warn!(job = %self.id, error = with_causes(&error), "chunks stay until the next clean-up");

@@ -5,6 +5,8 @@
 //! it wrote and says nothing more, so a cancelled job can never end as failed. A finished chunk is on disk before its
 //! row exists and is never spoken twice; after a crash at most the chunk in the making is lost.
 
+mod redo;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -14,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::outputs::Outputs;
 use super::pace::Lap;
-use super::store::{Checkpoint, Claim, Claimed, Next};
-use super::{JobId, Jobs, Output, Shared, StoreError, now_ms, with_causes};
+use super::store::{Adopted, Adoption, Checkpoint, Claim, Claimed, Next};
+use super::{JobId, Jobs, Output, Redo, Shared, StoreError, now_ms, with_causes};
 use crate::breakpoints::pass;
 use crate::files::FileError;
 use crate::speech::assemble::{AssembleError, SpokenChunk, assemble};
@@ -79,6 +81,10 @@ enum Stopped {
     Outputs(#[from] FileError),
     #[error("the job could not be kept up to date")]
     Store(#[from] StoreError),
+    #[error("the job whose chunk was to be replaced is gone, or has another result by now")]
+    NothingToRedo,
+    #[error("the other chunks of the job are no longer kept; speak the whole of it again")]
+    ChunksGone,
     #[error("the job crashed; this is a bug")]
     Crashed(#[from] tokio::task::JoinError),
 }
@@ -89,7 +95,12 @@ impl Stopped {
         match self {
             Self::Model(error) => error.is_transient(),
             Self::Stitch(_) | Self::Outputs(_) | Self::Store(_) | Self::Crashed(_) => true,
-            Self::Lost | Self::Interrupted | Self::Overtaken | Self::NoModel(_) => false,
+            Self::Lost
+            | Self::Interrupted
+            | Self::Overtaken
+            | Self::NoModel(_)
+            | Self::NothingToRedo
+            | Self::ChunksGone => false,
         }
     }
 }
@@ -100,6 +111,8 @@ struct Spoken {
     output: Output,
     /// Milliseconds to join, encode and sync it.
     encode_ms: u64,
+    /// What it is to another job.
+    adoption: Option<Adoption>,
 }
 
 impl From<AssembleError> for Stopped {
@@ -211,6 +224,7 @@ impl Worker {
                     give_up: CancellationToken::new(),
                     progress: Arc::new(Progress::starting_at(claimed.progress)),
                     live: self.shared.streams.of(claim.id),
+                    redo: claimed.redo,
                 };
                 tokio::spawn(job.run(claimed.request)).await.unwrap_or_else(|crash| Err(crash.into()))
             }
@@ -240,12 +254,29 @@ impl Worker {
         let id = claim.id;
         let mut ending = Some(Ending::Broken);
         let mine = match spoken {
-            Ok(Spoken { output, encode_ms }) => {
+            Ok(Spoken { output, encode_ms, adoption: Some(adoption) }) => {
+                match store.finish_redo(claim, output, *encode_ms, adoption, now_ms()).await? {
+                    Adopted::Done => {
+                        tracing::info!(job = %id, of = %adoption.job, chunk = adoption.chunk.position, "chunk replaced");
+                        ending = Some(Ending::Completed);
+                        self.tidy(claim, adoption).await;
+                        true
+                    }
+                    Adopted::Lost => false,
+                    Adopted::Refused => {
+                        store.fail(claim, &Stopped::NothingToRedo.to_string(), now_ms()).await?
+                    }
+                }
+            }
+            Ok(Spoken { output, encode_ms, adoption: None }) => {
                 let mine = store.finish(claim, output, *encode_ms, now_ms()).await?;
                 if mine {
                     tracing::info!(job = %id, bytes = output.bytes, audio_ms = output.duration_ms, "job completed");
                     ending = Some(Ending::Completed);
-                    if streams.end(id, ending) {
+                    let is_unheard = streams.end(id, ending);
+                    if settings.max_chunk_bytes > 0 {
+                        self.shared.keep_chunks(id).await;
+                    } else if is_unheard {
                         self.forget_chunks(claim).await;
                     }
                 }
@@ -307,6 +338,24 @@ impl Worker {
     }
 }
 
+impl Worker {
+    /// Removes what a replaced chunk leaves behind. Its own files go with its job's, and those who still read the old result
+    /// have it open.
+    async fn tidy(&self, claim: &Claim, adoption: &Adoption) {
+        let (outputs, id, adoption) = (self.shared.outputs.clone(), claim.id, adoption.clone());
+        let is_unheard = self.shared.streams.end(id, Some(Ending::Completed));
+        let removed = spawn_blocking(move || {
+            let chunk = &adoption.chunk;
+            outputs.remove_result(&adoption.was)?;
+            outputs.remove_chunk(adoption.job, (chunk.position, chunk.version.saturating_sub(1)))?;
+            if is_unheard { outputs.remove_chunks(id) } else { Ok(()) }
+        });
+        if let Ok(Err(error)) = removed.await {
+            tracing::warn!(job = %id, error = with_causes(&error), "replaced files stay until the next clean-up");
+        }
+    }
+}
+
 /// `dice` spreads the pause by a quarter to both sides, so that what failed together is not tried again together.
 fn retry_pause(retries: u32, dice: u32) -> Duration {
     let pause = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(retries)).min(RETRY_LONGEST);
@@ -354,6 +403,7 @@ struct Speaking {
     progress: Arc<Progress>,
     /// What listeners follow.
     live: Arc<Live>,
+    redo: Option<Redo>,
 }
 
 impl Speaking {
@@ -413,7 +463,7 @@ impl Speaking {
         let info = Arc::clone(self.lease.info());
         let chunks = self.plan(request, &info).await?;
         let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
-        self.live.begin(info.sample_rate, chunks.iter().map(|chunk| chunk.pause).collect());
+        self.live.begin(info.sample_rate, &chunks);
         let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
         let percent_per_character = SPOKEN / characters.max(1) as f32;
         let mut before = 0.0;
@@ -441,7 +491,13 @@ impl Speaking {
             before += length;
             self.progress.raise(before);
         }
-        self.join(request, &info, chunks).await
+        let spoken = self.join(request, &info, chunks).await?;
+        match self.redo {
+            None => Ok(spoken),
+            Some(redo) => {
+                Ok(Spoken { adoption: Some(self.adopt(redo, &info, request.voice.clone()).await?), ..spoken })
+            }
+        }
     }
 
     async fn plan(&self, request: &SpeechRequest, info: &Arc<ModelInfo>) -> Result<Vec<Chunk>, Stopped> {
@@ -533,6 +589,7 @@ impl Speaking {
             samples: count,
             took_ms,
             digest,
+            version: 0,
         };
         fence(self.shared.store.checkpoint(&self.claim, &checkpoint, now_ms()).await?)?;
         let characters = chunk.text.chars().count() as u64;
@@ -556,8 +613,9 @@ impl Speaking {
                 .zip(chunks)
                 .map(|(position, chunk)| SpokenChunk {
                     path: outputs.chunk_path(id, position),
+                    joint: chunk.joint(),
                     text: chunk.text,
-                    pause: chunk.pause,
+                    voice: chunk.voice,
                     report: outputs.report(id, position),
                 })
                 .collect();
@@ -565,13 +623,13 @@ impl Speaking {
             let (bytes, assembled) = outputs.publish::<_, Stopped>(&file_name, |file| {
                 Ok(assemble(&spoken, sample_rate, &request, &cancel, file)?)
             })?;
-            outputs.write_timeline(id, &assembled.timeline)?;
+            outputs.write_timeline(&file_name, &assembled.timeline)?;
             let duration_ms = assembled.duration_ms;
             Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
         });
         let output = output.await??;
         self.progress.raise(99.0);
-        Ok(Spoken { output, encode_ms: millis(begun.elapsed()) })
+        Ok(Spoken { output, encode_ms: millis(begun.elapsed()), adoption: None })
     }
 }
 
@@ -583,7 +641,7 @@ fn order(
     chunk: &Chunk,
 ) -> Result<ChunkRequest, Stopped> {
     // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
-    let voice = voice_id(&request.voice, info)
+    let voice = voice_id(chunk.voice.as_ref().unwrap_or(&request.voice), info)
         .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
     Ok(ChunkRequest {
         text: chunk.text.clone(),

@@ -6,13 +6,21 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::reading::read_redo;
 use super::{Result, Store, read_id};
 use crate::breakpoints::{pass, reach};
-use crate::jobs::{CancelOutcome, JobId, Output};
+use crate::jobs::{CancelOutcome, JobId, Output, Redo};
 use crate::speech::SpeechRequest;
 
 /// The third start in a row that kills the process before a new chunk is finished is the last one.
 const CRASHES_ALLOWED: i64 = 3;
+
+/// Ends a job with its file.
+pub(super) const FINISH: &str = "update jobs
+     set status = 'completed', progress = 100, claim = null, finished_at = ?,
+         current_chunk = coalesce(total_chunks, current_chunk),
+         output_file = ?, output_bytes = ?, output_duration_ms = ?, encode_ms = ?
+     where id = ? and claim = ?";
 
 /// The right to work on one job, from one claim until it is given back or lost.
 #[derive(Clone, Debug)]
@@ -42,6 +50,8 @@ pub(in crate::jobs) struct Claimed {
     pub(in crate::jobs) progress: u8,
     /// Tries already spent on failures of the device.
     pub(in crate::jobs) retries: u32,
+    /// What it speaks is to be a part of another job.
+    pub(in crate::jobs) redo: Option<Redo>,
 }
 
 /// A finished chunk and what it was spoken from.
@@ -57,6 +67,8 @@ pub(in crate::jobs) struct Checkpoint {
     pub(in crate::jobs) took_ms: u64,
     /// SHA-256 of its file; empty for chunks of older programs.
     pub(in crate::jobs) digest: String,
+    /// How often it was replaced since its job completed.
+    pub(in crate::jobs) version: u32,
 }
 
 /// What became of the jobs that a dead process left running.
@@ -118,7 +130,8 @@ impl Store {
                  select 1 from jobs as ahead
                  where ahead.status = 'queued' and ahead.due_at <= ?2 and ahead.priority > jobs.priority
              ))
-             returning id, request, owner, progress, retries, priority, client, turn, turn + cost as turn_end",
+             returning id, request, owner, progress, retries, priority, client, turn, turn + cost as turn_end,
+                       redo_of, redo_chunk",
         )
         .bind(&token)
         .bind(now)
@@ -164,6 +177,7 @@ impl Store {
             owner: row.try_get("owner")?,
             progress: row.try_get("progress")?,
             retries: row.try_get("retries")?,
+            redo: read_redo(&row)?,
         }))
     }
 
@@ -247,7 +261,7 @@ impl Store {
              on conflict (job_id, position) do update
              set text = excluded.text, model = excluded.model, sample_rate = excluded.sample_rate,
                  samples = excluded.samples, spoken_at = excluded.spoken_at, took_ms = excluded.took_ms,
-                 digest = excluded.digest, takes = takes + 1",
+                 digest = excluded.digest, version = 0, takes = takes + 1",
         )
         .bind(chunk.position)
         .bind(&chunk.text)
@@ -276,7 +290,8 @@ impl Store {
     /// The finished chunks of a job, in order.
     pub(in crate::jobs) async fn checkpoints(&self, id: JobId) -> Result<Vec<Checkpoint>> {
         sqlx::query(
-            "select position, text, model, sample_rate, samples, coalesce(took_ms, 0), coalesce(digest, '')
+            "select position, text, model, sample_rate, samples, coalesce(took_ms, 0), coalesce(digest, ''),
+                    version
              from chunks where job_id = ? order by position",
         )
         .bind(id.to_string())
@@ -292,6 +307,7 @@ impl Store {
                 samples: row.try_get::<i64, _>(4)?.cast_unsigned(),
                 took_ms: row.try_get::<i64, _>(5)?.cast_unsigned(),
                 digest: row.try_get(6)?,
+                version: row.try_get(7)?,
             })
         })
         .collect()
@@ -308,18 +324,12 @@ impl Store {
         reach("before finish").map_err(sqlx::Error::Io)?;
         let mine = self
             .fenced(
-                sqlx::query(
-                    "update jobs
-                 set status = 'completed', progress = 100, claim = null, finished_at = ?,
-                     current_chunk = coalesce(total_chunks, current_chunk),
-                     output_file = ?, output_bytes = ?, output_duration_ms = ?, encode_ms = ?
-                 where id = ? and claim = ?",
-                )
-                .bind(now)
-                .bind(&output.file_name)
-                .bind(output.bytes.cast_signed())
-                .bind(output.duration_ms.cast_signed())
-                .bind(encode_ms.cast_signed()),
+                sqlx::query(FINISH)
+                    .bind(now)
+                    .bind(&output.file_name)
+                    .bind(output.bytes.cast_signed())
+                    .bind(output.duration_ms.cast_signed())
+                    .bind(encode_ms.cast_signed()),
                 claim,
             )
             .await?;

@@ -12,6 +12,7 @@ mod estimates;
 mod feed;
 mod history;
 mod reading;
+mod redo;
 mod retention;
 mod webhooks;
 
@@ -29,12 +30,14 @@ use super::{JobId, JobStatus};
 use adding::Order;
 pub(super) use adding::{Addition, Bounds, Refusal};
 pub(super) use claims::{Checkpoint, Claim, Claimed, Next};
+pub(super) use redo::{Adopted, Adoption};
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0001_jobs.sql"),
     include_str!("../../../migrations/0002_models.sql"),
     include_str!("../../../migrations/0003_queue.sql"),
+    include_str!("../../../migrations/0006_redo.sql"),
 ];
 
 /// Another process, such as the command line, may hold the write lock for a moment.

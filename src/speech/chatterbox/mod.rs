@@ -6,6 +6,8 @@ mod embedded;
 mod installed;
 mod marking;
 mod spoken;
+#[cfg(test)]
+mod word_times;
 
 pub use chatterbox::bench;
 use chatterbox::device::{Choice, Request};

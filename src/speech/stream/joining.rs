@@ -12,6 +12,7 @@ use waveform::resample::Resampler;
 
 use crate::speech::chunk::Boundary;
 use crate::speech::stitch::{Stitching, Trim, finished};
+use crate::speech::timeline::Span;
 
 /// Below this peak nothing is taken for speech yet: 46 dB below full scale.
 const FAINTEST: f32 = 0.005;
@@ -20,21 +21,32 @@ const FAINTEST: f32 = 0.005;
 pub(super) struct Joining {
     stitching: Stitching,
     resampler: Resampler,
+    /// The tempo of the chunk beside that of the whole.
+    rate: f32,
     /// The chunk so far, at the model's rate.
     chunk: Vec<f32>,
     /// Where what was let go began and ended.
     sent: Option<(usize, usize)>,
+    /// Samples let go in all, at the model's rate.
+    passed: u64,
+    /// Of them those before the chunk.
+    before: u64,
 }
 
 impl Joining {
     pub(super) fn new(stitching: Stitching) -> Self {
         let resampler = Resampler::new(stitching.model_rate, stitching.output_rate);
-        Self { stitching, resampler, chunk: Vec::new(), sent: None }
+        Self { stitching, resampler, rate: 1.0, chunk: Vec::new(), sent: None, passed: 0, before: 0 }
     }
 
     /// Samples of the chunk that were pushed.
     pub(super) fn heard(&self) -> usize {
         self.chunk.len()
+    }
+
+    /// The tempo of the chunk that comes, beside that of the whole; before anything of it is pushed.
+    pub(super) fn set_rate(&mut self, rate: f32) {
+        self.rate = rate;
     }
 
     /// More of the chunk; appends what can be let go to `out`.
@@ -51,23 +63,35 @@ impl Joining {
 
     /// Where a vowel may be shortened, and what is silence beside the loudest place, hang on all of a chunk.
     fn needs_the_whole(&self) -> bool {
-        (self.stitching.speed - 1.0).abs() > 1e-6 || self.stitching.longest_silence.is_some()
+        (self.stitching.at_rate(self.rate).speed - 1.0).abs() > 1e-6
+            || self.stitching.longest_silence.is_some()
     }
 
-    /// The chunk is whole: appends the rest of it and its pause.
-    pub(super) fn end_chunk(&mut self, boundary: Boundary, out: &mut Vec<f32>) {
+    /// The chunk is whole: appends the rest of it and its pause. Returns where it lies in the sound.
+    pub(super) fn end_chunk(&mut self, boundary: Boundary, out: &mut Vec<f32>) -> Span {
         let chunk = std::mem::take(&mut self.chunk);
-        let rest = match self.sent.take() {
-            None => finished(&chunk, &self.stitching),
-            Some((_, sent)) => {
+        let (rest, heard) = match self.sent.take() {
+            None => {
+                let whole = finished(&chunk, &self.stitching.at_rate(self.rate));
+                (whole.clone(), whole)
+            }
+            Some((start, sent)) => {
                 let end = self.stitching.kept(&chunk).end.max(sent);
                 let mut rest = chunk[sent..end].to_vec();
                 fade::fade_out(&mut rest, self.stitching.edge());
-                rest
+                (rest, chunk[start..end].to_vec())
             }
         };
-        self.resampler.process(&rest, out);
-        self.resampler.process(&vec![0.0; self.stitching.pause(boundary)], out);
+        self.pass(&rest, out);
+        let span = self.stitching.span(self.before, &heard);
+        self.pass(&vec![0.0; self.stitching.pause(boundary)], out);
+        self.before = self.passed;
+        span
+    }
+
+    fn pass(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        self.resampler.process(samples, out);
+        self.passed += samples.len() as u64;
     }
 
     /// That was the last chunk.
@@ -91,7 +115,7 @@ impl Joining {
         if sent == start {
             fade::fade_in(&mut new, edge);
         }
-        self.resampler.process(&new, out);
+        self.pass(&new, out);
         self.sent = Some((start, end));
     }
 }

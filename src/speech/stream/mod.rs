@@ -17,8 +17,9 @@ use waveform::wav::{self, WavError};
 
 use super::SpeechRequest;
 use super::assemble::encoding;
-use super::chunk::Boundary;
+use super::chunk::Chunk;
 use super::stitch::Stitching;
+use super::timeline::SpokenText;
 pub use growing::Growing;
 use joining::Joining;
 
@@ -51,8 +52,7 @@ struct State {
 struct Run {
     /// Hz of the chunks.
     model_rate: u32,
-    /// What follows each chunk.
-    pauses: Arc<[Boundary]>,
+    chunks: Arc<[Chunk]>,
     /// Chunks on the disk, from the first on.
     whole: usize,
     /// The chunk behind them, as far as it is spoken and handed out.
@@ -61,9 +61,9 @@ struct Run {
 
 impl Live {
     /// A run begins, or begins again.
-    pub fn begin(&self, model_rate: u32, pauses: Vec<Boundary>) {
+    pub fn begin(&self, model_rate: u32, chunks: &[Chunk]) {
         self.change(|state| {
-            state.run = Some(Run { model_rate, pauses: pauses.into(), whole: 0, samples: Vec::new() });
+            state.run = Some(Run { model_rate, chunks: chunks.into(), whole: 0, samples: Vec::new() });
         });
     }
 
@@ -107,14 +107,14 @@ impl Live {
                 return Some(News::Broken);
             }
             let run = state.run.as_ref()?;
-            if chunk >= run.pauses.len() {
+            if chunk >= run.chunks.len() {
                 return Some(News::End);
             }
             if run.whole > chunk {
-                return Some(News::OnDisk(run.pauses[chunk]));
+                return Some(News::OnDisk(run.chunks[chunk].clone()));
             }
             let new = run.samples.get(offset..).filter(|new| run.whole == chunk && !new.is_empty());
-            new.map(|new| News::Samples(new.to_vec()))
+            new.map(|new| News::Samples(new.to_vec(), run.chunks[chunk].rate))
         };
         let state = self.lock();
         if let Some(news) = news(&state) {
@@ -134,9 +134,10 @@ impl Live {
 #[derive(Debug)]
 enum News {
     Nothing,
-    Samples(Vec<f32>),
-    /// The chunk is a file, and is followed by this.
-    OnDisk(Boundary),
+    /// More of the chunk, which has this tempo.
+    Samples(Vec<f32>, f32),
+    /// The chunk is a file.
+    OnDisk(Chunk),
     /// That was the last one.
     End,
     Broken,
@@ -174,6 +175,8 @@ pub struct Reader {
     /// A head waits for the sound behind it.
     unsent: Vec<u8>,
     is_over: bool,
+    /// Chunks whose ends were given and not told yet.
+    spoken: Vec<SpokenText>,
 }
 
 impl Reader {
@@ -193,6 +196,7 @@ impl Reader {
             sound: None,
             unsent: Vec::new(),
             is_over: false,
+            spoken: Vec::new(),
         }
     }
 
@@ -206,6 +210,16 @@ impl Reader {
             self.step(&mut bytes)?;
         }
         Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// The chunks that ended in what [`Reader::next`] gave since the last call, and when they are heard in this sound.
+    pub fn take_spoken(&mut self) -> Vec<SpokenText> {
+        std::mem::take(&mut self.spoken)
+    }
+
+    /// Whether everything was given.
+    pub fn is_over(&self) -> bool {
+        self.is_over
     }
 
     fn step(&mut self, bytes: &mut Vec<u8>) -> Result<(), StreamError> {
@@ -227,16 +241,22 @@ impl Reader {
         let mut joined = Vec::new();
         match news {
             News::Nothing => {}
-            News::Samples(samples) => joining.push(&samples, &mut joined),
-            News::OnDisk(boundary) => {
+            News::Samples(samples, rate) => {
+                joining.set_rate(rate);
+                joining.push(&samples, &mut joined);
+            }
+            News::OnDisk(chunk) => {
                 let file = wav::read((self.path)(self.chunk));
                 let samples = file.map_err(|error| match self.live.next(self.chunk, offset) {
                     // The files of a cancelled job are removed.
                     News::Broken => StreamError::Broken,
                     _ => error.into(),
                 })?;
+                joining.set_rate(chunk.rate);
                 joining.push(samples.samples.get(offset..).unwrap_or_default(), &mut joined);
-                joining.end_chunk(boundary, &mut joined);
+                let span = joining.end_chunk(chunk.pause, &mut joined);
+                let spoken = SpokenText::new(&chunk.text, &span, self.request.sample_rate, None);
+                self.spoken.push(SpokenText { voice: chunk.voice, ..spoken });
                 self.chunk += 1;
             }
             News::End => {

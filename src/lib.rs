@@ -1,8 +1,8 @@
 //! The declaim speech server. Modules stand in import order: each imports only from those above it.
 
 pub mod breakpoints;
-
 pub mod metrics;
+pub mod xml;
 
 pub mod config;
 pub mod files;

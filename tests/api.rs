@@ -38,6 +38,10 @@ mod pages;
 mod queue;
 #[path = "api/recorded.rs"]
 mod recorded;
+#[path = "api/redo.rs"]
+mod redo;
+#[path = "api/script.rs"]
+mod script;
 mod server;
 #[path = "api/socket.rs"]
 mod socket;

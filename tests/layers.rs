@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the left, which knows nobody, to the right, which may know everybody.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "breakpoints",
     "metrics",
+    "xml",
     "config",
     "files",
     "models",

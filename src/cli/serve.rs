@@ -63,7 +63,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     let requires_keys = settings.requires_keys();
     if requires_keys
-        && let Wyoming { enabled: true, without_keys: false, host, port } = &settings.wyoming
+        && let Wyoming { enabled: true, without_keys: false, host, port, .. } = &settings.wyoming
         && !is_loopback(host)
     {
         return Err(CliError::OpenWyoming { host: host.clone(), port: *port });

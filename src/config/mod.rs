@@ -5,6 +5,7 @@
 //! writes a file: a configuration that cannot be read is the user's to mend, not ours to overwrite.
 
 mod layers;
+mod lexicon;
 pub mod saved;
 mod settings;
 pub mod upstream;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 pub use layers::Unknown;
+pub use lexicon::Lexicon;
 pub use settings::{
     Aliases, AudioOutput, AudioProcessing, Auth, FallbackDevice, GenerationDefaults, Hub, JobQueue, KeyUse,
     Limits, Model, OwnModel, OwnPronunciation, Precision, Server, Settings, Text, TtsEngine, Voices,
@@ -79,6 +81,19 @@ pub fn load(sources: &Sources<'_>) -> Result<(Settings, Vec<Unknown>), ConfigErr
     }
     for (key, value) in &sources.flags {
         settings = lay("the command line", layers::nest(key.split('.'), value.clone()))?;
+    }
+    let folder = sources.file.and_then(Path::parent).unwrap_or(Path::new(""));
+    for lexicon in settings.lexicons.clone() {
+        settings.pronunciations.extend(lexicon.entries(folder)?);
+    }
+    if settings.pronunciations.len() > ranges::PRONUNCIATIONS {
+        let (found, most) = (settings.pronunciations.len(), ranges::PRONUNCIATIONS);
+        let problem = format!("{found} pronunciations with those of the lexicons; {most} are possible");
+        return Err(ConfigError::Value {
+            layer: "the configuration".to_owned(),
+            key: "lexicons".to_owned(),
+            problem,
+        });
     }
     Ok((settings, unknown))
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use waveform::encode::{Format, HIGHEST_RATE, LOWEST_RATE};
 
-use super::ConfigError;
+use super::{ConfigError, Lexicon};
 
 /// All settings, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,9 @@ pub struct Settings {
     pub audio_output: AudioOutput,
     pub audio_processing: AudioProcessing,
     pub text: Text,
+    /// Those of the lexicons too.
     pub pronunciations: Vec<OwnPronunciation>,
+    pub lexicons: Vec<Lexicon>,
     pub limits: Limits,
     pub job_queue: JobQueue,
     pub webhooks: Webhooks,
@@ -88,6 +90,8 @@ pub struct Wyoming {
     pub without_keys: bool,
     pub host: String,
     pub port: u16,
+    /// `None`: where others can reach it.
+    pub announce: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -271,6 +275,8 @@ pub struct JobQueue {
     pub max_output_bytes: Option<u64>,
     /// Run although the data directory is on another machine's disk.
     pub allow_network_disk: bool,
+    /// Chunks of completed jobs are kept up to here.
+    pub max_chunk_bytes: u64,
 }
 
 #[derive(Clone, PartialEq)]
@@ -332,6 +338,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
             without_keys: read.flag("wyoming.without_keys")?,
             host: read.text("wyoming.host")?,
             port: read.integer("wyoming.port", 0..=65_535)? as u16,
+            announce: read.optional("wyoming.announce", Reader::flag)?,
         },
         model: Model {
             name: read.text("model.name")?,
@@ -406,6 +413,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
         },
         text: Text { normalize: read.flag("text.normalize")? },
         pronunciations: read.pronunciations("pronunciations")?,
+        lexicons: read.entries("lexicons", "a list of lexicons")?,
         limits: Limits {
             max_text_chars: read.size("limits.max_text_chars", 1..=100_000_000)?,
             max_body_bytes: read.size("limits.max_body_bytes", 1024..=1 << 30)?,
@@ -436,6 +444,7 @@ pub(super) fn resolve(layer: &str, merged: &Value) -> Result<Settings, ConfigErr
                 .optional("job_queue.max_output_mb", |read, key| read.integer(key, 0..=1 << 30))?
                 .map(|megabytes| (megabytes as u64) << 20),
             allow_network_disk: read.flag("job_queue.allow_network_disk")?,
+            max_chunk_bytes: (read.integer("job_queue.max_chunk_mb", 0..=1 << 30)? as u64) << 20,
         },
         webhooks: Webhooks {
             secret: read.optional("webhooks.secret", Reader::text)?,

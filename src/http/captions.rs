@@ -30,7 +30,7 @@ pub(super) async fn captions(
         return Ok(Json(heard).into_response());
     }
     output(&job)?;
-    let timeline = context.jobs.spoken_when(id).await.ok_or(ApiError::AudioGone(id))?;
+    let timeline = context.jobs.spoken_when(&job).await.ok_or(ApiError::AudioGone(id))?;
     let (media_type, text) = match asked.get("format").map_or("srt", String::as_str) {
         "srt" => ("application/x-subrip; charset=utf-8", timeline.to_srt()),
         "vtt" => ("text/vtt; charset=utf-8", timeline.to_vtt()),

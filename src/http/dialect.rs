@@ -64,7 +64,7 @@ pub(super) async fn translate(request: Request, next: Next) -> Response {
 }
 
 /// `{"error": {message, type, param, code}}`. A request that cannot be understood is always 400 there.
-fn openai(error: &ApiError) -> (StatusCode, Value) {
+pub(super) fn openai(error: &ApiError) -> (StatusCode, Value) {
     let status = match error.status() {
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::BAD_REQUEST,
         other => other,
@@ -95,7 +95,7 @@ fn code(error: &ApiError) -> Option<&'static str> {
     match error {
         ApiError::Draft(DraftError::EmptyText { .. }) => Some("missing_required_parameter"),
         ApiError::Draft(DraftError::TextTooLong { .. }) => Some("string_above_max_length"),
-        ApiError::Draft(DraftError::Field { .. }) => Some("invalid_value"),
+        ApiError::Draft(DraftError::Field { .. } | DraftError::Script { .. }) => Some("invalid_value"),
         ApiError::Draft(DraftError::Voice { .. }) | ApiError::Library(LibraryError::Unknown(_)) => {
             Some("voice_not_found")
         }
@@ -137,6 +137,9 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::AlreadyFinished { .. }
         | ApiError::NotFailed { .. }
         | ApiError::NotEnded { .. }
+        | ApiError::NotCompleted { .. }
+        | ApiError::NoChunk { .. }
+        | ApiError::ChunksGone(_)
         | ApiError::UnknownBatch(_)
         | ApiError::BatchNotYet { .. }
         | ApiError::BatchIncomplete { .. }

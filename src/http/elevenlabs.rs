@@ -3,6 +3,8 @@
 //! Of `voice_settings` only `speed` has a meaning for this family of models; the
 //! others are accepted and change nothing.
 
+pub(super) mod timestamps;
+
 use std::collections::HashMap;
 
 use axum::Json;
@@ -16,6 +18,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::{Fields, Named};
 use super::speak::sound;
+use super::stream;
 use super::tts::timestamp;
 use crate::speech::SpeechRequest;
 use crate::speech::model::{VoiceInfo, VoiceKind};
@@ -24,7 +27,6 @@ use crate::speech::request::{self, Draft, DraftError};
 /// ElevenLabs' own.
 const DEFAULT_OUTPUT: &str = "mp3_44100_128";
 
-/// `/stream` answers in the same way: the finished file is sent in pieces.
 pub(super) async fn speech(
     State(context): State<Context>,
     Named(voice): Named,
@@ -32,12 +34,33 @@ pub(super) async fn speech(
     Caller { client, .. }: Caller,
     fields: Fields,
 ) -> Result<Response, ApiError> {
-    let request = checked(voice, &asked, &fields, &context).map_err(|error| match error {
-        ApiError::Draft(error) => ApiError::Draft(error.renamed(field_name)),
-        other => other,
-    })?;
+    let request = asked_for(voice, &asked, &fields, &context)?;
     let job = context.spoken(client, request).await?;
     sound(&context, &job, &format!("speech_{}", timestamp(job.created_at))).await
+}
+
+/// `/stream`: the same while it is made.
+pub(super) async fn live(
+    State(context): State<Context>,
+    Named(voice): Named,
+    Query(asked): Query<HashMap<String, String>>,
+    Caller { client, .. }: Caller,
+    fields: Fields,
+) -> Result<Response, ApiError> {
+    stream::spoken(&context, client, asked_for(voice, &asked, &fields, &context)?).await
+}
+
+/// What a client asks for, told in its own names of fields where it is wrong.
+fn asked_for(
+    voice: String,
+    asked: &HashMap<String, String>,
+    fields: &Fields,
+    context: &Context,
+) -> Result<SpeechRequest, ApiError> {
+    checked(voice, asked, fields, context).map_err(|error| match error {
+        ApiError::Draft(error) => ApiError::Draft(error.renamed(field_name)),
+        other => other,
+    })
 }
 
 fn checked(

@@ -46,6 +46,14 @@ pub enum ApiError {
     NotFailed { id: JobId, status: JobStatus },
     #[error("Job {id} is {status}; cancel it first, then delete it.")]
     NotEnded { id: JobId, status: JobStatus },
+    #[error("Job {id} is {status}; a chunk can be spoken again once the whole is completed.")]
+    NotCompleted { id: JobId, status: JobStatus },
+    #[error("Job {id} has no chunk {number}; it has {total}, counted from 1.")]
+    NoChunk { id: JobId, number: usize, total: usize },
+    #[error(
+        "The chunks of job {0} are no longer kept, so none can be spoken by itself; POST /api/jobs/{0}/rerun speaks the whole again."
+    )]
+    ChunksGone(JobId),
     #[error("Batch not found: there is no batch {0:?}.")]
     UnknownBatch(String),
     #[error("Batch {id} has not ended; ask /api/batches/{id}, or fetch what there is with ?partial=true.")]
@@ -213,6 +221,7 @@ impl ApiError {
             }
             Self::UnknownJob(_)
             | Self::AudioGone(_)
+            | Self::NoChunk { .. }
             | Self::NothingToExport
             | Self::NoSuchKey(_)
             | Self::UnknownBatch(_)
@@ -227,6 +236,8 @@ impl ApiError {
             Self::AlreadyFinished { .. }
             | Self::NotFailed { .. }
             | Self::NotEnded { .. }
+            | Self::NotCompleted { .. }
+            | Self::ChunksGone(_)
             | Self::BatchIncomplete { .. }
             | Self::VoiceInUse { .. }
             | Self::Key(KeyError::NameTaken(_) | KeyError::TooMany)
@@ -248,7 +259,10 @@ impl ApiError {
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::ForeignHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::Draft(
-                DraftError::EmptyText { .. } | DraftError::TextTooLong { .. } | DraftError::Field { .. },
+                DraftError::EmptyText { .. }
+                | DraftError::Script { .. }
+                | DraftError::TextTooLong { .. }
+                | DraftError::Field { .. },
             )
             | Self::Library(
                 LibraryError::Name

@@ -215,6 +215,25 @@ impl FromRequestParts<Context> for Id {
     }
 }
 
+/// The `{id}` and `{chunk}` of a path; chunks are counted from 1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) id: JobId,
+    pub(super) number: usize,
+}
+
+impl FromRequestParts<Context> for Place {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, ApiError> {
+        let nowhere = || ApiError::NoRoute(parts.uri.path().to_owned());
+        let path = Path::<(String, String)>::from_request_parts(&mut parts.clone(), context).await;
+        let Ok(Path((id, number))) = path else { return Err(nowhere()) };
+        let number = number.parse().map_err(|_no_number| nowhere())?;
+        id.parse().map(|id| Self { id, number }).map_err(|_no_uuid| ApiError::UnknownJob(id))
+    }
+}
+
 /// A `{name}` of a path: a voice or a model. What is no text names nothing.
 #[derive(Clone, Debug)]
 pub(super) struct Named(pub(super) String);

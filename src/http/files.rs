@@ -1,7 +1,7 @@
 //! A finished file as a response: whole, a part of it, or "you have it already".
 //!
-//! Players seek with `Range`, downloads resume with it. A result never changes once it is there, so its id makes a strong
-//! entity tag.
+//! Players seek with `Range`, downloads resume with it. A result changes only where a chunk of it is spoken again, so its id and
+//! how often that happened make a strong entity tag.
 
 use std::io::SeekFrom;
 use std::ops::RangeInclusive;

@@ -16,6 +16,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::events::payload;
 use super::extract::{Fields, Id};
+use super::redo;
 use super::tts::{Status, find, priority};
 use crate::config::ranges::MAX_SEED;
 use crate::jobs::{DeleteOutcome, Filter, JobId, JobStatus, NewJob, RetryOutcome};
@@ -100,7 +101,8 @@ fn moment(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
-/// Everything about one job: its status, what it was made from, and what has happened to it.
+/// Everything about one job: its status, what it was made from, what has happened to it, and the chunks of its result with
+/// their times.
 pub(super) async fn show(
     State(context): State<Context>,
     caller: Caller,
@@ -109,6 +111,7 @@ pub(super) async fn show(
     let job = find(&context, &caller, id).await?;
     let events = context.jobs.timeline(id).await?;
     let webhooks = context.jobs.webhooks_of(id).await?;
+    let (chunks, can_regenerate) = redo::listed(&context, &job).await;
     let mut shown = Status::listed(&job).to_json();
     if let Some(fields) = shown.as_object_mut() {
         // Plain fields always have a JSON form.
@@ -121,6 +124,10 @@ pub(super) async fn show(
             Value::Object(told)
         });
         fields.insert("timeline".to_owned(), told.collect());
+        if job.output.is_some() {
+            fields.insert("chunks".to_owned(), json!(chunks));
+            fields.insert("can_regenerate".to_owned(), json!(can_regenerate));
+        }
         if !webhooks.is_empty() {
             fields.insert("callbacks".to_owned(), json!(webhooks));
         }

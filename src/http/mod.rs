@@ -7,6 +7,7 @@ mod access;
 mod aliases;
 mod archive;
 mod auth;
+mod base64;
 mod batches;
 mod caller;
 mod captions;
@@ -28,6 +29,7 @@ mod openai;
 mod openapi;
 mod queue;
 mod recode;
+mod redo;
 mod session;
 mod socket;
 mod speak;
@@ -181,6 +183,7 @@ pub fn router(context: Context) -> Router {
         .route("/api/jobs/{id}", get(jobs::show).delete(jobs::delete))
         .route("/api/jobs/{id}/retry", post(jobs::retry))
         .route("/api/jobs/{id}/rerun", post(jobs::rerun))
+        .route("/api/jobs/{id}/chunks/{chunk}/regenerate", post(redo::regenerate))
         .route("/api/jobs/{id}/favourite", put(jobs::set_favourite).delete(jobs::clear_favourite))
         .route("/api/queue", get(queue::show))
         .route("/api/queue/pause", post(queue::pause))
@@ -227,7 +230,9 @@ pub fn router(context: Context) -> Router {
         .route("/mcp", post(mcp::message))
         .route("/v1/audio/speech", post(openai::speech))
         .route("/v1/text-to-speech/{voice}", post(elevenlabs::speech))
-        .route("/v1/text-to-speech/{voice}/stream", post(elevenlabs::speech))
+        .route("/v1/text-to-speech/{voice}/stream", post(elevenlabs::live))
+        .route("/v1/text-to-speech/{voice}/with-timestamps", post(elevenlabs::timestamps::whole))
+        .route("/v1/text-to-speech/{voice}/stream/with-timestamps", post(elevenlabs::timestamps::live))
         // As long as it takes to join what was spoken in a night.
         .route("/api/batches/{id}/result", get(batches::result))
         // As long as it takes to read a few gigabytes.

@@ -2,22 +2,29 @@
 //!
 //! Their names of fields are kept; every field of `POST /tts` is taken beside them, so that a client's "extra body" reaches
 //! what OpenAI has no name for. `instructions` is accepted and changes nothing: no model of the family can be told how to speak.
+//!
+//! Sound is sent while it is made, as its clients expect it; `"stream": false` waits for the file, which then has its length.
 
 use std::collections::HashMap;
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Context;
 use super::aliases;
+use super::base64;
 use super::caller::Caller;
+use super::dialect;
 use super::error::ApiError;
 use super::extract::{Fields, Named};
 use super::speak::sound;
+use super::stream::{self, Form, Piece};
 use super::tts::{draft, timestamp};
 use super::voices::file_name;
+use crate::speech::SpeechRequest;
 use crate::speech::request::{self, Draft, DraftError};
 
 /// OpenAI's own.
@@ -33,15 +40,67 @@ pub(super) async fn speech(
         ApiError::Draft(error) => ApiError::Draft(error.renamed(field_name)),
         other => other,
     })?;
+    let wants_events = match fields.text("stream_format")?.as_deref() {
+        None | Some("audio") => false,
+        Some("sse") => true,
+        Some(other) => {
+            return Err(DraftError::field("stream_format", "audio or sse", format!("{other:?}")).into());
+        }
+    };
+    if wants_events {
+        let form = SpeechEvents::new(&request);
+        return stream::spoken_as(&context, client, request, "text/event-stream", form).await;
+    }
+    if fields.flag("stream")?.unwrap_or_else(|| stream::loses_nothing(&request)) {
+        return stream::spoken(&context, client, request).await;
+    }
     let job = context.spoken(client, request).await?;
     sound(&context, &job, &format!("speech_{}", timestamp(job.created_at))).await
 }
 
+/// OpenAI's events: `speech.audio.delta` with a part of the file, `speech.audio.done` behind the last, or `error`.
+struct SpeechEvents {
+    characters: usize,
+    /// Of the sound so far, milliseconds.
+    length: u64,
+}
+
+impl SpeechEvents {
+    fn new(request: &SpeechRequest) -> Self {
+        Self { characters: request.text.chars().count(), length: 0 }
+    }
+
+    fn event(data: &Value) -> Bytes {
+        format!("data: {data}\n\n").into()
+    }
+}
+
+impl Form for SpeechEvents {
+    const TELLS_FAILURES: bool = true;
+
+    fn piece(&mut self, piece: Piece) -> Bytes {
+        self.length = piece.spoken.last().map_or(self.length, |chunk| chunk.end_ms);
+        if piece.bytes.is_empty() {
+            return Bytes::new();
+        }
+        Self::event(&json!({ "type": "speech.audio.delta", "audio": base64::encode(&piece.bytes) }))
+    }
+
+    /// Tokens are characters on the way in, and the models' speech tokens of 40 ms on the way out.
+    fn end(&mut self) -> Bytes {
+        let (sent, spoken) = (self.characters as u64, self.length.div_ceil(40));
+        let usage = json!({ "input_tokens": sent, "output_tokens": spoken, "total_tokens": sent + spoken });
+        Self::event(&json!({ "type": "speech.audio.done", "usage": usage }))
+    }
+
+    fn failure(&mut self, error: &ApiError) -> Bytes {
+        let (_status, body) = dialect::openai(error);
+        Self::event(&json!({ "type": "error", "error": body["error"] }))
+    }
+}
+
 fn speech_draft(fields: &Fields, context: &Context) -> Result<Draft, DraftError> {
     fields.text("instructions")?;
-    if let Some(other) = fields.text("stream_format")?.filter(|format| format != "audio") {
-        return Err(DraftError::field("stream_format", "audio", format!("{other:?}")));
-    }
     let model = fields.text("model")?.map(|name| aliases::model(name, context));
     let voice = match fields.text_or_id("voice")? {
         Some(name) => Some(aliases::voice(name, model.as_deref(), context)?),

@@ -24,6 +24,7 @@ use super::speak::{Hold, JOB_ID, SEED, load_failure};
 use super::tts::{download, find, finished, format_asked};
 use crate::jobs::{Client, Job, Listening, NewJob, Priority};
 use crate::speech::stream::Place;
+use crate::speech::timeline::SpokenText;
 use crate::speech::{AudioFormat, SpeechRequest};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -69,7 +70,8 @@ pub(super) async fn stream(
     };
     streamable(job.request.format)?;
     let sound = Sound { _permit: Some(permit), ..Sound::begin(listening, &job.request, place) };
-    sound.respond(&context, &job, Instant::now()).await
+    let media_type = job.request.format.media_type(job.request.sample_rate);
+    sound.respond(&context, &job, Instant::now(), &media_type, Plain).await
 }
 
 /// Speaks a request for somebody who hears it as it comes. Leaving cancels the job, unless somebody else listens.
@@ -78,12 +80,67 @@ pub(super) async fn spoken(
     client: Client,
     request: SpeechRequest,
 ) -> Result<Response, ApiError> {
+    let media_type = request.format.media_type(request.sample_rate);
+    spoken_as(context, client, request, &media_type, Plain).await
+}
+
+/// [`spoken`] in a form of its own, which has this media type.
+pub(super) async fn spoken_as(
+    context: &Context,
+    client: Client,
+    request: SpeechRequest,
+    media_type: &str,
+    form: impl Form,
+) -> Result<Response, ApiError> {
     streamable(request.format)?;
     let permit = permit(context)?;
     let accepted = Instant::now();
     let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };
     let (job, sound) = Sound::of(context, job).await?;
-    Sound { _permit: Some(permit), ..sound }.respond(context, &job, accepted).await
+    let sound = Sound { _permit: Some(permit), ..sound };
+    sound.respond(context, &job, accepted, media_type, form).await
+}
+
+/// Whether a request loses nothing by being heard as it comes, for surfaces whose clients do not say. A loudness is known at
+/// the end, and some formats exist only whole.
+pub(super) fn loses_nothing(request: &SpeechRequest) -> bool {
+    request.format.can_stream() && request.processing.loudness_lufs.is_none()
+}
+
+/// A part of what a client hears.
+#[derive(Debug)]
+pub(super) struct Piece {
+    /// May be none at the very end.
+    pub(super) bytes: Bytes,
+    /// The chunks that end in it.
+    pub(super) spoken: Vec<SpokenText>,
+    pub(super) is_last: bool,
+}
+
+/// How pieces are told to a client: as they are, or wrapped.
+pub(super) trait Form: Send + 'static {
+    /// Whether a failure is told in the body. Otherwise it breaks the connection, so that half a speech is none.
+    const TELLS_FAILURES: bool = false;
+
+    fn piece(&mut self, piece: Piece) -> Bytes;
+
+    /// What is said behind the last piece.
+    fn end(&mut self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn failure(&mut self, _error: &ApiError) -> Bytes {
+        Bytes::new()
+    }
+}
+
+/// The bytes as they are.
+struct Plain;
+
+impl Form for Plain {
+    fn piece(&mut self, piece: Piece) -> Bytes {
+        piece.bytes
+    }
 }
 
 pub(super) fn permit(context: &Context) -> Result<OwnedSemaphorePermit, ApiError> {
@@ -97,7 +154,7 @@ pub(super) fn streamable(format: AudioFormat) -> Result<(), ApiError> {
 
 /// What a client is sent.
 pub(super) struct Sound {
-    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    pieces: mpsc::Receiver<io::Result<Piece>>,
     /// Cancels the job of a client that leaves.
     hold: Option<Hold>,
     /// To wait, among a bounded number of clients.
@@ -120,12 +177,14 @@ impl Sound {
         // Ends soon after its receiver is gone.
         tokio::task::spawn_blocking(move || {
             loop {
-                let piece = match reader.next(|| !send.is_closed()) {
-                    Ok(None) => break,
-                    Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
+                let next = reader.next(|| !send.is_closed());
+                let (spoken, is_last) = (reader.take_spoken(), reader.is_over());
+                let piece = match next {
+                    Ok(None) if spoken.is_empty() => break,
+                    Ok(bytes) => Ok(Piece { bytes: bytes.unwrap_or_default().into(), spoken, is_last }),
                     Err(error) => Err(io::Error::other(error)),
                 };
-                let is_last = piece.is_err();
+                let is_last = is_last || piece.is_err();
                 if send.blocking_send(piece).is_err() || is_last {
                     break;
                 }
@@ -141,11 +200,12 @@ impl Sound {
         context: &Context,
         job: &Job,
         accepted: Instant,
+        media_type: &str,
+        form: impl Form,
     ) -> Result<Response, ApiError> {
         let first = self.first(context, job, accepted).await?;
         let mut headers = HeaderMap::new();
-        if let Ok(media_type) = HeaderValue::try_from(job.request.format.media_type(job.request.sample_rate))
-        {
+        if let Ok(media_type) = HeaderValue::try_from(media_type) {
             headers.insert(header::CONTENT_TYPE, media_type);
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -163,7 +223,8 @@ impl Sound {
                 headers.insert(name, value);
             }
         }
-        Ok((headers, self.body(first, context)).into_response())
+        let told = Telling { sound: self, form, context: context.clone(), job: job.clone() };
+        Ok((headers, told.body(first)).into_response())
     }
 
     /// The first piece, or what became of the job instead.
@@ -172,7 +233,7 @@ impl Sound {
         context: &Context,
         job: &Job,
         accepted: Instant,
-    ) -> Result<Bytes, ApiError> {
+    ) -> Result<Piece, ApiError> {
         let model = job.request.model.clone().unwrap_or_default();
         let first = tokio::select! {
             first = self.pieces.recv() => first,
@@ -204,7 +265,7 @@ impl Sound {
     }
 
     /// The next piece; an error where the job did not get to its end.
-    pub(super) async fn piece(&mut self) -> Option<io::Result<Bytes>> {
+    pub(super) async fn piece(&mut self) -> Option<io::Result<Piece>> {
         self.pieces.recv().await
     }
 
@@ -227,30 +288,55 @@ impl Sound {
             hold.release();
         }
     }
+}
 
-    fn body(self, first: Bytes, context: &Context) -> Body {
-        let stopping = context.stopping.clone();
-        let rest = stream::unfold(Some(self), move |sound| {
-            let stopping = stopping.clone();
-            async move {
-                let mut sound = sound?;
-                let piece = tokio::select! {
-                    piece = sound.pieces.recv() => piece,
-                    () = stopping.cancelled() => Some(Err(io::Error::other("the server is stopping"))),
-                };
-                match piece {
-                    Some(Ok(bytes)) => Some((Ok(bytes), Some(sound))),
-                    Some(Err(error)) => {
-                        sound.release();
-                        Some((Err(error), None))
-                    }
-                    None => {
-                        sound.release();
-                        None
-                    }
-                }
+/// A body in the making.
+struct Telling<F> {
+    sound: Sound,
+    form: F,
+    context: Context,
+    job: Job,
+}
+
+impl<F: Form> Telling<F> {
+    fn body(mut self, first: Piece) -> Body {
+        let first = self.form.piece(first);
+        let rest = stream::unfold(Some(self), |telling| async { telling?.next().await });
+        let all = stream::StreamExt::chain(stream::iter([Ok(first)]), rest);
+        // An empty piece would be the end of a chunked body.
+        Body::from_stream(stream::StreamExt::filter(all, |piece| {
+            std::future::ready(!piece.as_ref().is_ok_and(Bytes::is_empty))
+        }))
+    }
+
+    async fn next(mut self) -> Option<(io::Result<Bytes>, Option<Self>)> {
+        let stopping = self.context.stopping.clone();
+        let piece = tokio::select! {
+            piece = self.sound.piece() => piece,
+            () = stopping.cancelled() => {
+                self.sound.release();
+                let error = ApiError::Stopping(self.job.id);
+                return Some((self.failed(error), None));
             }
-        });
-        Body::from_stream(stream::StreamExt::chain(stream::iter([Ok(first)]), rest))
+        };
+        match piece {
+            Some(Ok(piece)) => Some((Ok(self.form.piece(piece)), Some(self))),
+            Some(Err(_)) if F::TELLS_FAILURES => {
+                let error = self.sound.why_not(&self.context, &self.job).await;
+                Some((self.failed(error), None))
+            }
+            Some(Err(broken)) => {
+                self.sound.release();
+                Some((Err(broken), None))
+            }
+            None => {
+                self.sound.release();
+                Some((Ok(self.form.end()), None))
+            }
+        }
+    }
+
+    fn failed(&mut self, error: ApiError) -> io::Result<Bytes> {
+        if F::TELLS_FAILURES { Ok(self.form.failure(&error)) } else { Err(io::Error::other(error)) }
     }
 }

@@ -156,12 +156,12 @@ impl Line {
             "first_audio_ms": accepted.elapsed().as_millis() as u64,
         });
         tell(socket, &about).await?;
-        give(socket, Message::Binary(first)).await?;
+        give(socket, Message::Binary(first.bytes)).await?;
         loop {
             tokio::select! {
                 biased;
                 piece = sound.piece() => match piece {
-                    Some(Ok(bytes)) => give(socket, Message::Binary(bytes)).await?,
+                    Some(Ok(piece)) => give(socket, Message::Binary(piece.bytes)).await?,
                     None => break,
                     Some(Err(_broken)) => return Err(sound.why_not(&self.context, &job).await.into()),
                 },

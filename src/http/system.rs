@@ -181,7 +181,7 @@ pub(super) async fn preview(State(context): State<Context>, fields: Fields) -> R
     };
     let model = request::model(draft.model.as_deref(), context.catalog())?;
     let request = draft.check(&context.settings, context.catalog())?;
-    let pauses = Pauses::of(&request.processing);
+    let (pauses, voice) = (Pauses::of(&request.processing), request.voice.clone());
     let planned = tokio::task::spawn_blocking(move || speech::plan(&request, &model));
     let chunks = planned.await.map_err(|_panicked| ApiError::Bug)?;
     let normalized = chunks.iter().map(|chunk| chunk.text.as_str()).collect::<Vec<_>>().join(" ");
@@ -199,6 +199,8 @@ pub(super) async fn preview(State(context): State<Context>, fields: Fields) -> R
             "characters": chunk.text.chars().count(),
             "pause": pause,
             "pause_ms": pause_ms,
+            "voice": chunk.voice.as_ref().unwrap_or(&voice),
+            "rate": chunk.rate,
         })
     };
     let chunks: Vec<Value> = chunks.iter().map(chunk).collect();

@@ -168,20 +168,36 @@ pub fn output(job: &Job) -> Result<&Output, ApiError> {
     }
 }
 
+async fn open_result(context: &Context, job: &Job) -> Result<File, ApiError> {
+    output(job)?;
+    let path = context.jobs.result_path(job).ok_or(ApiError::AudioGone(job.id))?;
+    File::open(path).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ApiError::AudioGone(job.id),
+        _ => ApiError::File(error),
+    })
+}
+
 /// The audio of an ended job, or why it has none. `name` goes without extension.
 pub(super) async fn download(context: &Context, job: &Job, name: &str) -> Result<Download<File>, ApiError> {
     let id = job.id;
+    let found = match open_result(context, job).await {
+        // Replaced by another one between the look at the row and this.
+        Err(ApiError::AudioGone(_)) => {
+            let now = context.jobs.get(id).await?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?;
+            (open_result(context, &now).await?, now)
+        }
+        file => (file?, job.clone()),
+    };
+    let (file, job) = (found.0, &found.1);
     let output = output(job)?;
-    let path = context.jobs.result_path(job).ok_or(ApiError::AudioGone(id))?;
-    let file = File::open(path).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => ApiError::AudioGone(id),
-        _ => ApiError::File(error),
-    })?;
     Ok(Download {
         file,
         size: output.bytes,
         media_type: output.format.media_type(job.request.sample_rate),
-        entity_tag: format!("\"{id}\""),
+        entity_tag: match job.revision {
+            0 => format!("\"{id}\""),
+            revision => format!("\"{id}.{revision}\""),
+        },
         file_name: format!("{name}.{}", output.format),
     })
 }
@@ -286,6 +302,11 @@ pub struct Status {
     /// The job that this one repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     rerun_of: Option<String>,
+    /// The job a chunk of which this one speaks again, and which chunk, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redo_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redo_chunk: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -350,6 +371,8 @@ impl Status {
             output_available: job.output.is_some(),
             favourite: job.favourite,
             rerun_of: job.rerun_of.clone(),
+            redo_of: job.redo.map(|redo| redo.job.to_string()),
+            redo_chunk: job.redo.map(|redo| redo.chunk + 1),
             batch_id: job.batch.as_ref().map(|(id, _position)| id.clone()),
             queue_position: job.queue_position,
             eta_sec: None,

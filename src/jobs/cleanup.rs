@@ -5,6 +5,7 @@
 //! and then at an interval.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::task::spawn_blocking;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::outputs::Found;
 use super::upkeep::is_orphan;
-use super::{JobId, Jobs, Shared, StoreError, log_span, now_ms, with_causes};
+use super::{JobId, JobStatus, Jobs, Shared, StoreError, log_span, now_ms, with_causes};
 use crate::files::FileError;
 
 /// Rows expired, files removed and rows compared in one sweep, each.
@@ -23,6 +24,22 @@ const ORPHAN_GRACE: Duration = Duration::from_mins(10);
 
 /// A wall clock that has gained more than this on the time that passed was set forward, or the machine slept.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;
+
+/// An eighth of what may be kept of chunks is new: then the next sweep does not wait for its time.
+const NEW_CHUNKS: u64 = 8;
+
+impl Shared {
+    /// Keeps the chunks of a job that has completed, and sees to it that not too many are kept.
+    pub(super) async fn keep_chunks(&self, id: JobId) {
+        let outputs = self.outputs.clone();
+        let bytes = spawn_blocking(move || outputs.chunk_bytes(id)).await.unwrap_or(0);
+        let new = self.new_chunk_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if new > self.settings.max_chunk_bytes / NEW_CHUNKS {
+            self.new_chunk_bytes.store(0, Ordering::Relaxed);
+            self.wakeups.wake_cleaner();
+        }
+    }
+}
 
 /// Why a sweep ended early.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +61,16 @@ pub struct Swept {
     pub orphans: usize,
     /// Completed jobs whose file was gone.
     pub lost: usize,
+    /// Completed jobs whose chunks went for the room that they take.
+    pub forgotten: usize,
+}
+
+/// What a file is good for.
+enum Use {
+    Needed,
+    /// It may go where room is needed.
+    Kept,
+    None,
 }
 
 /// Sweeps now and then.
@@ -65,10 +92,17 @@ impl Cleaner {
     pub async fn run(mut self, stop: CancellationToken) {
         // An interval of 0 would be a busy loop.
         let interval = self.shared.settings.cleanup_interval.max(Duration::from_millis(100));
-        while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+        let shared = Arc::clone(&self.shared);
+        let wait = async || {
+            // Elapsing and being woken are the same.
+            let _ = tokio::time::timeout(interval, shared.wakeups.clean()).await;
+        };
+        while stop.run_until_cancelled(wait()).await.is_some() {
             match self.sweep(ORPHAN_GRACE).await {
                 Ok(swept) if swept == Swept::default() => {}
-                Ok(Swept { expired, orphans, lost }) => tracing::info!(expired, orphans, lost, "cleaned up"),
+                Ok(Swept { expired, orphans, lost, forgotten }) => {
+                    tracing::info!(expired, orphans, lost, forgotten, "cleaned up");
+                }
                 Err(error) => {
                     tracing::warn!(
                         error = with_causes(&error),
@@ -83,7 +117,9 @@ impl Cleaner {
     pub async fn sweep(&mut self, grace: Duration) -> Result<Swept, CleanupError> {
         self.shared.store.tidy_keys(now_ms()).await?;
         let expired = if self.believes_the_clock(now_ms()) { self.expire().await? } else { 0 };
-        Ok(Swept { expired, orphans: self.remove_orphans(grace).await?, lost: self.find_lost().await? })
+        let (orphans, chunks) = self.remove_orphans(grace).await?;
+        let forgotten = self.bound_chunks(chunks).await?;
+        Ok(Swept { expired, orphans, lost: self.find_lost().await?, forgotten })
     }
 
     /// A clock that was set forward makes everything old. It is believed by the next sweep, so that one that is put right
@@ -119,29 +155,62 @@ impl Cleaner {
         Ok(expired.len())
     }
 
-    async fn remove_orphans(&self, grace: Duration) -> Result<usize, CleanupError> {
+    /// How many were removed, and the chunks of completed jobs, which may be kept.
+    async fn remove_orphans(&self, grace: Duration) -> Result<(usize, Vec<Found>), CleanupError> {
         let outputs = self.shared.outputs.clone();
         let found = spawn_blocking(move || outputs.found()).await??;
-        let mut removed = 0;
+        let (mut removed, mut chunks) = (0, Vec::new());
         for file in found {
             if removed == SWEEP_LIMIT as usize {
                 break;
             }
-            if self.is_orphan(&file).await? && file.age() >= grace {
-                tracing::debug!(path = %file.path.display(), "removing a file that no job needs");
-                spawn_blocking(move || file.remove()).await??;
-                removed += 1;
+            match self.use_of(&file).await? {
+                Use::Needed => {}
+                Use::Kept => chunks.push(file),
+                Use::None if file.age() >= grace => {
+                    tracing::debug!(path = %file.path.display(), "removing a file that no job needs");
+                    spawn_blocking(move || file.remove()).await??;
+                    removed += 1;
+                }
+                Use::None => {}
             }
         }
-        Ok(removed)
+        Ok((removed, chunks))
     }
 
-    async fn is_orphan(&self, file: &Found) -> Result<bool, StoreError> {
+    /// Forgets the oldest chunks of completed jobs beyond what may be kept of them.
+    async fn bound_chunks(&self, chunks: Vec<Found>) -> Result<usize, CleanupError> {
+        let most = self.shared.settings.max_chunk_bytes;
+        let forgotten = spawn_blocking(move || {
+            let mut chunks: Vec<_> = chunks.into_iter().map(|folder| (folder.age(), folder)).collect();
+            chunks.sort_by_key(|(age, _)| *age);
+            let (mut kept, mut forgotten) = (0, 0);
+            for (_, folder) in chunks {
+                kept += folder.bytes();
+                if kept > most && forgotten < SWEEP_LIMIT as usize {
+                    folder.remove()?;
+                    forgotten += 1;
+                }
+            }
+            Ok::<_, FileError>(forgotten)
+        });
+        Ok(forgotten.await??)
+    }
+
+    /// Chunks of completed jobs are kept while there is room.
+    async fn use_of(&self, file: &Found) -> Result<Use, StoreError> {
         let Some(id) = file.id else {
             // Somebody else's; not ours to remove.
-            return Ok(false);
+            return Ok(Use::Needed);
         };
-        Ok(is_orphan(file, self.shared.store.status(id).await?))
+        Ok(match self.shared.store.standing(id).await? {
+            Some((JobStatus::Completed, _)) if file.is_chunks => match self.shared.settings.max_chunk_bytes {
+                0 => Use::None,
+                _ => Use::Kept,
+            },
+            standing if is_orphan(file, standing.as_ref()) => Use::None,
+            _ => Use::Needed,
+        })
     }
 
     async fn find_lost(&mut self) -> Result<usize, CleanupError> {

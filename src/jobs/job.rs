@@ -151,6 +151,14 @@ pub struct Idempotency {
     pub digest: String,
 }
 
+/// A chunk of a completed job that is spoken again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redo {
+    pub job: JobId,
+    /// Counted from 0.
+    pub chunk: u32,
+}
+
 /// A job that is to be added.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewJob {
@@ -162,6 +170,8 @@ pub struct NewJob {
     pub callback_url: Option<String>,
     /// The job that this one repeats.
     pub rerun_of: Option<JobId>,
+    /// What it speaks is to be a part of another job.
+    pub redo: Option<Redo>,
 }
 
 impl NewJob {
@@ -173,6 +183,7 @@ impl NewJob {
             idempotency: None,
             callback_url: None,
             rerun_of: None,
+            redo: None,
         }
     }
 }
@@ -226,6 +237,10 @@ pub struct Job {
     pub callback_url: Option<String>,
     /// Its batch, and its place there counted from 0.
     pub batch: Option<(String, u32)>,
+    /// What it speaks is, or is to be, a part of another job.
+    pub redo: Option<Redo>,
+    /// How often its result was replaced since it completed.
+    pub revision: u32,
 }
 
 impl Job {

@@ -23,6 +23,7 @@ pub mod worker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::Settings;
@@ -38,7 +39,7 @@ pub use gate::{Queue, QueueState};
 pub use history::{DeleteError, DeleteOutcome, Filter};
 pub use job::{
     Accepted, CancelOutcome, Client, Counts, Idempotency, Job, JobId, JobStatus, NewJob, Output, Priority,
-    RetryOutcome, UnknownStatus,
+    Redo, RetryOutcome, UnknownStatus,
 };
 pub use keys::{
     Key, KeyError, NewKey, Overdrawn, OwnQuota, Quota, SESSION_LASTS, Scope, Scopes, Secret, UnknownScope,
@@ -78,6 +79,8 @@ pub struct QueueSettings {
     pub max_output_bytes: Option<u64>,
     /// Of keys that have none of their own.
     pub quota: Quota,
+    /// The chunks of completed jobs are kept up to here, so that one can be spoken again; beyond it the oldest go.
+    pub max_chunk_bytes: u64,
 }
 
 impl Default for QueueSettings {
@@ -92,6 +95,7 @@ impl Default for QueueSettings {
             min_free_bytes: 0,
             max_output_bytes: None,
             quota: Quota::NONE,
+            max_chunk_bytes: 0,
         }
     }
 }
@@ -109,6 +113,7 @@ impl From<&Settings> for QueueSettings {
             min_free_bytes: settings.limits.min_free_disk_bytes,
             max_output_bytes: settings.job_queue.max_output_bytes,
             quota: Quota::from(settings),
+            max_chunk_bytes: settings.job_queue.max_chunk_bytes,
         }
     }
 }
@@ -179,6 +184,8 @@ struct Shared {
     gate: watch::Sender<QueueState>,
     keys: keys::KeyMemory,
     settings: QueueSettings,
+    /// Kept of completed jobs since the last sweep for it.
+    new_chunk_bytes: AtomicU64,
 }
 
 impl Jobs {
@@ -199,6 +206,7 @@ impl Jobs {
                 gate: watch::Sender::default(),
                 keys: keys::KeyMemory::default(),
                 settings,
+                new_chunk_bytes: AtomicU64::new(0),
             }),
         })
     }
@@ -371,9 +379,15 @@ impl Jobs {
     }
 
     /// When what is heard in the result of a completed job; `None` where an older program made it.
-    pub async fn spoken_when(&self, id: JobId) -> Option<Timeline> {
+    pub async fn spoken_when(&self, job: &Job) -> Option<Timeline> {
+        let (outputs, file_name) = (self.shared.outputs.clone(), job.output.as_ref()?.file_name.clone());
+        tokio::task::spawn_blocking(move || outputs.timeline(&file_name)).await.ok().flatten()
+    }
+
+    /// Whether the chunks of a completed job are still there, so that one of them can be spoken again.
+    pub async fn has_chunks(&self, id: JobId) -> bool {
         let outputs = self.shared.outputs.clone();
-        tokio::task::spawn_blocking(move || outputs.timeline(id)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || outputs.has_chunks(id)).await.unwrap_or(false)
     }
 
     /// The same of a job that is being spoken, as far as somebody was sent it; `None` where no run of it has begun.

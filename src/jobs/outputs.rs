@@ -37,6 +37,20 @@ impl Found {
         changed.and_then(|changed| SystemTime::now().duration_since(changed).ok()).unwrap_or_default()
     }
 
+    /// On the disk.
+    pub(super) fn bytes(&self) -> u64 {
+        if self.is_chunks {
+            folder_bytes(&self.path)
+        } else {
+            fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
+        }
+    }
+
+    /// Whether this is a result of this name, or what is kept beside it.
+    pub(super) fn belongs_to(&self, file_name: &str) -> bool {
+        !self.is_chunks && self.path.file_stem() == Path::new(file_name).file_stem()
+    }
+
     pub(super) fn remove(&self) -> Result<(), FileError> {
         if self.is_chunks { remove_folder(&self.path) } else { remove_file(&self.path) }
     }
@@ -54,6 +68,36 @@ impl Scratch {
     pub fn rewound(mut self) -> io::Result<File> {
         self.file.rewind()?;
         Ok(self.file)
+    }
+}
+
+/// Where a chunk stands in its job, and how often it was replaced there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Counted from 0.
+    position: u32,
+    version: u32,
+}
+
+impl From<u32> for Place {
+    /// The first version.
+    fn from(position: u32) -> Self {
+        Self { position, version: 0 }
+    }
+}
+
+impl From<(u32, u32)> for Place {
+    fn from((position, version): (u32, u32)) -> Self {
+        Self { position, version }
+    }
+}
+
+impl Place {
+    fn name(self, extension: &str) -> String {
+        match self.version {
+            0 => format!("{}.{extension}", self.position),
+            version => format!("{}.{version}.{extension}", self.position),
+        }
     }
 }
 
@@ -78,6 +122,13 @@ impl Outputs {
 
     pub(super) fn result_name(id: JobId, format: AudioFormat) -> String {
         format!("{id}.{format}")
+    }
+
+    /// The name of the result that replaces `was`. Two names take turns, so that the new one never overwrites the one that is
+    /// served, and no more than two are to be looked for.
+    pub(super) fn next_result_name(id: JobId, format: AudioFormat, was: &str) -> String {
+        let first = Self::result_name(id, format);
+        if was == first { format!("{id}.b.{format}") } else { first }
     }
 
     /// Puts a finished result in place and returns its size in bytes beside what `write` returned. `write` gets a file
@@ -109,8 +160,18 @@ impl Outputs {
         Ok(Scratch { file })
     }
 
-    pub(super) fn chunk_path(&self, id: JobId, position: u32) -> PathBuf {
-        self.chunk_folder(id).join(format!("{position}.wav"))
+    pub(super) fn chunk_path(&self, id: JobId, place: impl Into<Place>) -> PathBuf {
+        self.chunk_folder(id).join(place.into().name("wav"))
+    }
+
+    /// Whether a job has chunks on the disk.
+    pub(super) fn has_chunks(&self, id: JobId) -> bool {
+        self.chunk_folder(id).is_dir()
+    }
+
+    /// Bytes of a job's chunks.
+    pub(super) fn chunk_bytes(&self, id: JobId) -> u64 {
+        folder_bytes(&self.chunk_folder(id))
     }
 
     /// Puts a finished chunk in place: mono, 32-bit float, so that joining chunks later loses nothing. Returns the digest
@@ -118,12 +179,12 @@ impl Outputs {
     pub(super) fn write_chunk(
         &self,
         id: JobId,
-        position: u32,
+        place: impl Into<Place>,
         sample_rate: u32,
         samples: &[f32],
     ) -> Result<String, FileError> {
         let folder = self.make_chunk_folder(id)?;
-        let name = format!("{position}.wav");
+        let name = place.into().name("wav");
         let write = |mut file: File| {
             wav::write_f32(&mut file, samples, sample_rate)
                 .map_err(|error| FileError::new("write", &folder.join(&name), error.into_io()))
@@ -132,36 +193,59 @@ impl Outputs {
     }
 
     /// Keeps how a chunk was spoken beside it.
-    pub(super) fn write_report(&self, id: JobId, position: u32, report: &Report) -> Result<(), FileError> {
+    pub(super) fn write_report(
+        &self,
+        id: JobId,
+        place: impl Into<Place>,
+        report: &Report,
+    ) -> Result<(), FileError> {
         let folder = self.make_chunk_folder(id)?;
-        write_json(&folder, &format!("{position}.json"), report)
+        write_json(&folder, &place.into().name("json"), report)
     }
 
     /// How a chunk was spoken; nothing for one of an older program.
-    pub(super) fn report(&self, id: JobId, position: u32) -> Option<Report> {
-        let text = fs::read(self.chunk_folder(id).join(format!("{position}.json"))).ok()?;
+    pub(super) fn report(&self, id: JobId, place: impl Into<Place>) -> Option<Report> {
+        let text = fs::read(self.chunk_folder(id).join(place.into().name("json"))).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
     /// Keeps when what is heard beside the result.
-    pub(super) fn write_timeline(&self, id: JobId, timeline: &Timeline) -> Result<(), FileError> {
-        write_json(&self.results, &timeline_name(id), timeline)
+    pub(super) fn write_timeline(&self, file_name: &str, timeline: &Timeline) -> Result<(), FileError> {
+        write_json(&self.results, &timeline_name(file_name), timeline)
     }
 
     /// `None` where there is none: the job has not ended, or an older program spoke it.
-    pub(super) fn timeline(&self, id: JobId) -> Option<Timeline> {
-        serde_json::from_slice(&fs::read(self.results.join(timeline_name(id))).ok()?).ok()
+    pub(super) fn timeline(&self, file_name: &str) -> Option<Timeline> {
+        serde_json::from_slice(&fs::read(self.results.join(timeline_name(file_name))).ok()?).ok()
+    }
+
+    /// Removes a result that another one has replaced.
+    pub(super) fn remove_result(&self, file_name: &str) -> Result<(), FileError> {
+        remove_file(&self.result_path(file_name))?;
+        remove_file(&self.results.join(timeline_name(file_name)))
+    }
+
+    /// Removes a chunk that another one has replaced.
+    pub(super) fn remove_chunk(&self, id: JobId, place: impl Into<Place>) -> Result<(), FileError> {
+        let place = place.into();
+        remove_file(&self.chunk_folder(id).join(place.name("wav")))?;
+        remove_file(&self.chunk_folder(id).join(place.name("json")))
     }
 
     /// Whether the chunk's file is there with exactly these samples: this many, with this digest. Chunks of older programs
     /// have an empty one, and are known by their length.
     pub(super) fn has_chunk(&self, id: JobId, position: u32, samples: u64, known: &str) -> bool {
-        let path = self.chunk_path(id, position);
         if known.is_empty() {
-            return wav::frames(path).is_ok_and(|frames| frames == samples);
+            return self.has_samples(id, position, samples);
         }
+        let path = self.chunk_path(id, position);
         wav::read(path)
             .is_ok_and(|chunk| chunk.samples.len() as u64 == samples && digest(&chunk.samples) == known)
+    }
+
+    /// Whether the chunk's file is there with this many samples.
+    pub(super) fn has_samples(&self, id: JobId, place: impl Into<Place>, samples: u64) -> bool {
+        wav::frames(self.chunk_path(id, place)).is_ok_and(|frames| frames == samples)
     }
 
     /// Removes a job's chunks; its result stays. Nothing to remove is fine.
@@ -172,9 +256,10 @@ impl Outputs {
     /// Removes everything a job has on disk.
     pub(super) fn remove(&self, id: JobId) -> Result<(), FileError> {
         for format in AudioFormat::ALL {
-            remove_file(&self.result_path(&Self::result_name(id, format)))?;
+            let name = Self::result_name(id, format);
+            self.remove_result(&name)?;
+            self.remove_result(&Self::next_result_name(id, format, &name))?;
         }
-        remove_file(&self.results.join(timeline_name(id)))?;
         self.remove_chunks(id)
     }
 
@@ -208,7 +293,8 @@ impl Outputs {
     /// All results and chunk folders, in no order.
     pub(super) fn found(&self) -> Result<Vec<Found>, FileError> {
         let read = |path: PathBuf, is_chunks| {
-            let id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            let name = path.file_name().and_then(|name| name.to_str());
+            let id = name.and_then(|name| name.split('.').next()).and_then(|stem| stem.parse().ok());
             Found { path, id, is_chunks }
         };
         let results = entries(&self.results)?.into_iter().map(|path| read(path, false));
@@ -241,8 +327,15 @@ fn ensure(folder: &Path) -> Result<(), FileError> {
     folder.parent().map_or(Ok(()), sync_folder)
 }
 
-fn timeline_name(id: JobId) -> String {
-    format!("{id}.json")
+/// Beside its result: `….wav` → `….json`.
+fn timeline_name(file_name: &str) -> String {
+    Path::new(file_name).with_extension("json").to_string_lossy().into_owned()
+}
+
+/// Of the files in a folder; what cannot be read counts as nothing.
+fn folder_bytes(folder: &Path) -> u64 {
+    let files = entries(folder).unwrap_or_default();
+    files.iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
 }
 
 fn write_json(folder: &Path, name: &str, value: &impl serde::Serialize) -> Result<(), FileError> {
@@ -323,12 +416,12 @@ mod tests {
         let id = JobId::new();
         let report = Report { seed: 9, takes: 2, faults: Vec::new() };
         outputs.write_report(id, 1, &report).unwrap();
-        outputs.write_timeline(id, &Timeline::default()).unwrap();
+        outputs.write_timeline(&format!("{id}.wav"), &Timeline::default()).unwrap();
         assert_eq!((outputs.report(id, 1), outputs.report(id, 0)), (Some(report), None));
-        assert_eq!(outputs.timeline(id), Some(Timeline::default()));
+        assert_eq!(outputs.timeline(&format!("{id}.wav")), Some(Timeline::default()));
         assert!(outputs.found().unwrap().iter().all(|found| found.id == Some(id)));
         outputs.remove(id).unwrap();
-        assert_eq!((outputs.report(id, 1), outputs.timeline(id)), (None, None));
+        assert_eq!((outputs.report(id, 1), outputs.timeline(&format!("{id}.wav"))), (None, None));
         assert!(outputs.found().unwrap().is_empty());
     }
 

@@ -112,6 +112,7 @@ impl Drop for Listening {
     /// Removes files where it is the last: it belongs on a thread that may block.
     fn drop(&mut self) {
         if self.shared.streams.leave(self.id)
+            && self.shared.settings.max_chunk_bytes == 0
             && let Err(error) = self.shared.outputs.remove_chunks(self.id)
         {
             let _entered = log_span(self.id).entered();
@@ -145,7 +146,7 @@ mod tests {
         let live = streams.of(id);
         streams.join(id);
         assert!(!streams.end(id, Some(Ending::Broken)));
-        streams.of(id).begin(24_000, Vec::new());
+        streams.of(id).begin(24_000, &[]);
         assert!(!live.is_broken(), "a new run is not the one that failed");
         streams.end(id, Some(Ending::Broken));
         assert!(!streams.leave(id), "its files stay for another try");

@@ -164,19 +164,22 @@ pub async fn inspect(data_dir: &Path) -> Result<Option<Inspection>, BackupError>
     }
     for file in files {
         let Some(id) = file.id else { continue };
-        found.orphans += u64::from(is_orphan(&file, look.status(id).await?));
+        found.orphans += u64::from(is_orphan(&file, look.standing(id).await?.as_ref()));
     }
     look.close().await?;
     Ok(Some(found))
 }
 
-/// Whether no job needs the file: results belong to completed jobs, chunks to those that are not at their end and to failed
-/// ones, which may be tried again.
-pub(super) fn is_orphan(file: &Found, status: Option<JobStatus>) -> bool {
-    match status {
-        None | Some(JobStatus::Cancelled) => true,
-        Some(JobStatus::Failed) => !file.is_chunks,
-        Some(JobStatus::Completed) => file.is_chunks,
-        Some(JobStatus::Queued | JobStatus::Running) => false,
+/// Whether no job needs the file, by where its job stands and the name of its result: results belong to completed jobs,
+/// chunks to those that are not at their end, to failed ones, which may be tried again, and to completed ones, of which a
+/// chunk may be spoken again. How many of the last are kept is bounded elsewhere.
+pub(super) fn is_orphan(file: &Found, standing: Option<&(JobStatus, Option<String>)>) -> bool {
+    match standing {
+        None | Some((JobStatus::Cancelled, _)) => true,
+        Some((JobStatus::Failed, _)) => !file.is_chunks,
+        Some((JobStatus::Completed, output)) => {
+            !file.is_chunks && !output.as_ref().is_some_and(|name| file.belongs_to(name))
+        }
+        Some((JobStatus::Queued | JobStatus::Running, _)) => false,
     }
 }

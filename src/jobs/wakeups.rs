@@ -12,6 +12,7 @@ use crate::speech::Cancel;
 #[derive(Debug)]
 pub(super) struct Wakeups {
     work: Notify,
+    clean: Notify,
     /// Counts ended jobs; only the fact that it changed matters.
     ended: watch::Sender<u64>,
     /// The jobs that workers of this process are speaking.
@@ -20,7 +21,12 @@ pub(super) struct Wakeups {
 
 impl Default for Wakeups {
     fn default() -> Self {
-        Self { work: Notify::new(), ended: watch::Sender::new(0), running: Mutex::default() }
+        Self {
+            work: Notify::new(),
+            clean: Notify::new(),
+            ended: watch::Sender::new(0),
+            running: Mutex::default(),
+        }
     }
 }
 
@@ -33,6 +39,15 @@ impl Wakeups {
     /// Ask for this before looking in the table: a job that arrives in between then still wakes.
     pub(super) fn work(&self) -> tokio::sync::futures::Notified<'_> {
         self.work.notified()
+    }
+
+    /// There is much to clean up.
+    pub(super) fn wake_cleaner(&self) {
+        self.clean.notify_one();
+    }
+
+    pub(super) fn clean(&self) -> tokio::sync::futures::Notified<'_> {
+        self.clean.notified()
     }
 
     /// Some job ended.

@@ -6,6 +6,7 @@
 //! row exists and is never spoken twice; after a crash at most the chunk in the making is lost.
 
 mod progress;
+mod redo;
 mod speaking;
 mod stopped;
 
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use super::store::{Again, Claim, Claimed, Next};
+use super::store::{Adopted, Adoption, Again, Claim, Claimed, Next};
 use super::{JobId, Jobs, QueueState, Shared, StoreError, log_span, now_ms, with_causes};
 use crate::speech::Cancel;
 use crate::speech::catalog::UnknownModel;
@@ -173,6 +174,7 @@ impl Worker {
                     give_up: CancellationToken::new(),
                     progress: Arc::new(Progress::starting_at(claimed.progress)),
                     live: self.shared.streams.of(claim.id),
+                    redo: claimed.redo,
                 };
                 let running = tokio::spawn(job.run(claimed.request).in_current_span());
                 running.await.unwrap_or_else(|crash| Err(crash.into()))
@@ -204,13 +206,30 @@ impl Worker {
         let id = claim.id;
         let mut ending = Some(Ending::Broken);
         let mine = match spoken {
-            Ok(Spoken { output, encode_ms }) => {
+            Ok(Spoken { output, encode_ms, adoption: Some(adoption) }) => {
+                match store.finish_redo(claim, output, *encode_ms, adoption, now_ms()).await? {
+                    Adopted::Done => {
+                        tracing::info!(of = %adoption.job, chunk = adoption.chunk.position, "chunk replaced");
+                        ending = Some(Ending::Completed);
+                        self.tidy(claim, adoption).await;
+                        true
+                    }
+                    Adopted::Lost => false,
+                    Adopted::Refused => {
+                        store.fail(claim, &Stopped::NothingToRedo.to_string(), now_ms()).await?
+                    }
+                }
+            }
+            Ok(Spoken { output, encode_ms, adoption: None }) => {
                 let mine = store.finish(claim, output, *encode_ms, now_ms()).await?;
                 if mine {
                     tracing::info!(bytes = output.bytes, audio_ms = output.duration_ms, "job completed");
                     meters.ran(now_ms() - started_at);
                     ending = Some(Ending::Completed);
-                    if streams.end(id, ending) {
+                    let is_unheard = streams.end(id, ending);
+                    if settings.max_chunk_bytes > 0 {
+                        self.shared.keep_chunks(id).await;
+                    } else if is_unheard {
                         self.forget_chunks(claim).await;
                     }
                 }
@@ -290,6 +309,24 @@ impl Worker {
         let (outputs, id) = (self.shared.outputs.clone(), claim.id);
         if let Ok(Err(error)) = blocking(move || outputs.remove_chunks(id)).await {
             tracing::warn!(error = with_causes(&error), "chunks stay until the next clean-up");
+        }
+    }
+}
+
+impl Worker {
+    /// Removes what a replaced chunk leaves behind. Its own files go with its job's, and those who still read the old result
+    /// have it open.
+    async fn tidy(&self, claim: &Claim, adoption: &Adoption) {
+        let (outputs, id, adoption) = (self.shared.outputs.clone(), claim.id, adoption.clone());
+        let is_unheard = self.shared.streams.end(id, Some(Ending::Completed));
+        let removed = blocking(move || {
+            let chunk = &adoption.chunk;
+            outputs.remove_result(&adoption.was)?;
+            outputs.remove_chunk(adoption.job, (chunk.position, chunk.version.saturating_sub(1)))?;
+            if is_unheard { outputs.remove_chunks(id) } else { Ok(()) }
+        });
+        if let Ok(Err(error)) = removed.await {
+            tracing::warn!(error = with_causes(&error), "replaced files stay until the next clean-up");
         }
     }
 }

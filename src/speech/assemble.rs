@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use waveform::encode::{EncodeError, Encoding, FileEncoder, Tags};
 use waveform::wav::{self, WavError};
 
-use super::chunk::Boundary;
-use super::stitch::{Measured, StitchError, Stitching, stitch};
+use super::stitch::{Joint, Measured, StitchError, Stitching, stitch};
 use super::takes::Report;
 use super::timeline::{Span, SpokenText, Timeline};
-use super::{Cancel, SpeechRequest};
+use super::{Cancel, SpeechRequest, script};
 
 /// A finished chunk on disk and what follows it.
 #[derive(Clone, Debug)]
@@ -19,7 +18,9 @@ pub struct SpokenChunk {
     /// 32-bit float wav, mono, at the model's rate.
     pub path: PathBuf,
     pub text: String,
-    pub pause: Boundary,
+    pub joint: Joint,
+    /// The id of its own voice, where the text changed it.
+    pub voice: Option<String>,
     /// How it was spoken, where that is known.
     pub report: Option<Report>,
 }
@@ -65,7 +66,7 @@ pub fn assemble(
             if cancel.is_cancelled() {
                 return Err(ChunkError::Cancelled);
             }
-            Ok((wav::read(&chunk.path)?.samples, chunk.pause))
+            Ok((wav::read(&chunk.path)?.samples, chunk.joint))
         });
         match stitch(read, &stitching, take) {
             Err(StitchError::Chunk(ChunkError::Cancelled)) => Err(AssembleError::Cancelled),
@@ -93,8 +94,10 @@ pub fn assemble(
     })?;
     encoder.finish().map_err(StitchError::Encode)?;
     let rate = request.sample_rate;
-    let spoken =
-        |(chunk, span): (&SpokenChunk, &Span)| SpokenText::new(&chunk.text, span, rate, chunk.report.clone());
+    let spoken = |(chunk, span): (&SpokenChunk, &Span)| {
+        let text = SpokenText::new(&chunk.text, span, rate, chunk.report.clone());
+        SpokenText { voice: chunk.voice.clone(), ..text }
+    };
     let timeline = Timeline { chunks: chunks.iter().zip(&joined.spans).map(spoken).collect() };
     Ok(Assembled { duration_ms: joined.length * 1000 / u64::from(rate.max(1)), timeline })
 }
@@ -108,7 +111,7 @@ pub fn encoding(request: &SpeechRequest) -> Encoding {
         sample_rate: request.sample_rate,
         bit_rate_kbps: request.bitrate_kbps,
         tags: Tags {
-            title: title(&request.text),
+            title: title(&script::words(&request.text)),
             artist: request.voice.clone(),
             software: concat!("declaim ", env!("CARGO_PKG_VERSION")).to_owned(),
             details: model.chain([seed]).collect(),

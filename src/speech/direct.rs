@@ -73,7 +73,7 @@ pub fn speak(
     let mut spoken = Vec::with_capacity(total_chunks);
     let order = |position: usize, chunk: &Chunk| ChunkRequest {
         text: chunk.text.clone(),
-        voice: voice.clone(),
+        voice: chunk.voice.clone().unwrap_or_else(|| voice.clone()),
         language: request.language.clone(),
         sampling: request.sampling,
         seed: request.seed.wrapping_add(position as u64),
@@ -100,7 +100,13 @@ pub fn speak(
         let path = scratch.join(format!("{position}.wav"));
         let mut file = File::create(&path).map_err(WavError::Open)?;
         wav::write_f32(&mut file, &samples, info.sample_rate)?;
-        spoken.push(SpokenChunk { path, text: order.text, pause: chunk.pause, report: Some(report) });
+        spoken.push(SpokenChunk {
+            path,
+            text: order.text,
+            joint: chunk.joint(),
+            voice: chunk.voice.clone(),
+            report: Some(report),
+        });
         before += length;
     }
     Ok(assemble(&spoken, info.sample_rate, request, cancel, out)?)

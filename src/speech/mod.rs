@@ -4,6 +4,7 @@
 //! symbols out, `chunk` cuts it into pieces a model can speak, `engine` (the models' own thread) speaks each piece, `stitch`
 //! joins them with pauses, `assemble` makes the file; `takes` judges each piece, `timeline` knows when it is heard. Progress and cancellation are values handed in by the caller.
 
+pub mod alignment;
 pub mod assemble;
 pub mod catalog;
 pub mod chatterbox;
@@ -14,14 +15,15 @@ pub mod engine;
 pub mod join;
 pub mod model;
 pub mod normalize;
-pub mod pauses;
 pub mod request;
+pub mod script;
 pub mod stitch;
 pub mod stream;
 pub mod takes;
 pub mod timeline;
 pub mod tone;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,6 +43,9 @@ pub struct SpeechRequest {
     pub model: Option<String>,
     /// The id of a voice that the model has.
     pub voice: String,
+    /// The text is what a model was given before: it is spoken as it stands, in one piece.
+    #[serde(default)]
+    pub verbatim: bool,
     /// Read numbers, dates, symbols … out in words first.
     pub normalize: bool,
     /// Cut long texts into chunks of about `chunk_size` characters; the hard cap of the model holds either way.
@@ -64,6 +69,9 @@ pub struct SpeechRequest {
     /// How often a chunk that came out wrong is spoken again.
     #[serde(default)]
     pub retakes: u32,
+    /// The voices that the text names, and their ids.
+    #[serde(default)]
+    pub script_voices: BTreeMap<String, String>,
     /// Those of the user's that the text needs, as they were when it was accepted.
     #[serde(default)]
     pub pronunciations: Vec<Pronunciation>,
@@ -129,17 +137,43 @@ impl Cancel {
 ///
 /// The same request and model always give the same plan; a restart relies on it to recognise finished chunks.
 pub fn plan(request: &SpeechRequest, info: &model::ModelInfo) -> Vec<chunk::Chunk> {
+    if request.verbatim {
+        return vec![chunk::Chunk::new(request.text.trim(), chunk::Boundary::End)];
+    }
     let limits =
         chunk::Limits { target: request.chunk_size, cap: info.max_chunk_chars, split: request.split_text };
+    // Checked when the request was accepted; what an older program accepted is read as plain text.
+    let parts = script::parts(&request.text).unwrap_or_else(|_unreadable| {
+        vec![script::Part { text: request.text.clone(), voice: None, rate: 1.0, pause: None }]
+    });
+    // The rules read English; in another language they would say numbers in the wrong one.
+    let normalize = request.normalize && info.language(request.language.as_deref()) == "en";
     let mut chunks: Vec<chunk::Chunk> = Vec::new();
-    for part in pauses::parts(&request.text) {
-        let said = normalize::pronounce(part.text, &request.pronunciations);
-        // The rules read English; in another language they would say numbers in the wrong one.
-        let normalize = request.normalize && info.language(request.language.as_deref()) == "en";
+    let mut before = "";
+    for part in &parts {
+        let named = part.voice.as_ref();
+        let voice = named.map(|voice| request.script_voices.get(&voice.name).unwrap_or(&voice.name));
+        let voice = voice.filter(|id| **id != request.voice);
+        let speaks = voice.unwrap_or(&request.voice);
+        let said = normalize::pronounce(&part.text, &request.pronunciations, speaks);
         let said = if normalize { normalize::normalize(&said) } else { said };
-        chunks.extend(chunk::split(&said, limits));
+        let own = chunk::split(&said, limits);
+        if let Some(last) = chunks.last_mut()
+            && !own.is_empty()
+            && last.pause == chunk::Boundary::End
+        {
+            last.pause = script::boundary(before, &part.text);
+        }
+        chunks.extend(own.into_iter().map(|own| chunk::Chunk {
+            voice: voice.cloned(),
+            rate: part.rate,
+            ..own
+        }));
         if let (Some(last), Some(pause)) = (chunks.last_mut(), part.pause) {
             last.pause = last.pause.then(pause);
+        }
+        if !part.text.is_empty() {
+            before = &part.text;
         }
     }
     chunks
@@ -155,6 +189,7 @@ mod tests {
             text: text.to_owned(),
             model: None,
             voice: "hum".to_owned(),
+            verbatim: false,
             normalize: true,
             split_text: true,
             chunk_size: 120,
@@ -167,6 +202,7 @@ mod tests {
             bitrate_kbps: None,
             processing: Processing::default(),
             retakes: 0,
+            script_voices: BTreeMap::new(),
             pronunciations: Vec::new(),
         }
     }
@@ -200,9 +236,55 @@ mod tests {
 
     #[test]
     fn pronunciations_go_before_the_rules() {
-        let entry =
-            normalize::Pronunciation { text: "km".to_owned(), say: "clicks".to_owned(), match_case: false };
+        let entry = normalize::Pronunciation {
+            text: "km".to_owned(),
+            say: "clicks".to_owned(),
+            ..Default::default()
+        };
         let request = SpeechRequest { pronunciations: vec![entry], ..request("5 km", "en") };
         assert_eq!(planned(&request, &["en"])[0].0, "five clicks");
+    }
+
+    #[test]
+    fn each_voice_has_its_chunks_its_tempo_and_its_pronunciations() {
+        let entry = normalize::Pronunciation {
+            text: "km".to_owned(),
+            say: "clicks".to_owned(),
+            voice: Some("whistle".to_owned()),
+            ..Default::default()
+        };
+        let script_voices = BTreeMap::from([("Whistle".to_owned(), "whistle".to_owned())]);
+        let plan = |text: &str| {
+            let request = SpeechRequest {
+                script_voices: script_voices.clone(),
+                pronunciations: vec![entry.clone()],
+                ..request(text, "en")
+            };
+            super::plan(&request, &tone::info())
+                .into_iter()
+                .map(|chunk| (chunk.text, chunk.voice, chunk.rate, chunk.pause))
+                .collect::<Vec<_>>()
+        };
+        let chunk = |text: &str, voice: Option<&str>, rate, pause| {
+            (text.to_owned(), voice.map(str::to_owned), rate, pause)
+        };
+        assert_eq!(
+            plan("He ran 5 km. [voice:Whistle] She ran 6 km\n\n[voice:] Who?"),
+            [
+                chunk("He ran five kilometers.", None, 1.0, Boundary::Sentence),
+                chunk("She ran six clicks", Some("whistle"), 1.0, Boundary::Paragraph),
+                chunk("Who?", None, 1.0, Boundary::End),
+            ]
+        );
+        assert_eq!(
+            plan(
+                "<speak>Go <prosody rate='slow'>slowly</prosody><break time='1s'/><voice name='Whistle'>now</voice></speak>"
+            ),
+            [
+                chunk("Go", None, 1.0, Boundary::Clause),
+                chunk("slowly", None, 0.75, Boundary::Pause(1_000)),
+                chunk("now", Some("whistle"), 1.0, Boundary::End),
+            ]
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 mod sound;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -14,9 +15,13 @@ use sound::{bit_rate, sample_rate};
 use super::catalog::{AUTO, Catalog, UnknownModel};
 use super::model::ModelInfo;
 use super::normalize::Pronunciation;
-use super::{Sampling, SpeechRequest, normalize, pauses};
+use super::script::{self, ScriptError, pauses};
+use super::{Sampling, SpeechRequest, normalize};
 use crate::config::{OwnPronunciation, Settings, ranges};
 use crate::voices::{self, Clip, UnknownVoice};
+
+/// Voices that one text may name.
+const MOST_VOICES: usize = 64;
 
 /// A request as it came in: `None` is "not said", which means the setting or the model's own default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,6 +71,8 @@ pub enum DraftError {
         "{field} has {found} characters, and at most {limit} are accepted; split it, or raise limits.max_text_chars"
     )]
     TextTooLong { field: &'static str, found: usize, limit: usize },
+    #[error("{field}, line {line}, column {column}: {problem}")]
+    Script { field: &'static str, line: usize, column: usize, problem: String },
     #[error("{field} must be {expected}, found {found}; leave it out for the default")]
     Field { field: &'static str, expected: String, found: String },
     #[error("model: {0}")]
@@ -106,6 +113,7 @@ impl DraftError {
         match &mut self {
             Self::EmptyText { field }
             | Self::TextTooLong { field, .. }
+            | Self::Script { field, .. }
             | Self::Field { field, .. }
             | Self::Voice { field, .. }
             | Self::VoiceForOthers { field, .. } => *field = rename(field),
@@ -119,6 +127,7 @@ impl DraftError {
         match self {
             Self::EmptyText { field }
             | Self::TextTooLong { field, .. }
+            | Self::Script { field, .. }
             | Self::Field { field, .. }
             | Self::Voice { field, .. }
             | Self::VoiceForOthers { field, .. } => Some(field),
@@ -162,14 +171,23 @@ impl Draft {
             Some(reference) => wanted_clip(reference, model, catalog)?,
             None => wanted_voice(self.voice.as_deref(), settings, model, catalog)?,
         };
+        let script_voices = script_voices(&self.text, model, catalog)?;
         let spoken = model.language(language.as_deref());
         let needed = |own: &&OwnPronunciation| {
             own.language.as_deref().is_none_or(|code| code == spoken)
-                && own.voice.as_deref().is_none_or(|name| voice_id(name, model).is_ok_and(|id| id == voice))
+                && own.voice.as_deref().is_none_or(|name| {
+                    let speaks = |id: &str| id == voice || script_voices.values().any(|known| known == id);
+                    voice_id(name, model).is_ok_and(speaks)
+                })
                 && normalize::occurs(&self.text, &Pronunciation::from(*own))
         };
+        let kept = |own: &OwnPronunciation| Pronunciation {
+            voice: own.voice.as_deref().and_then(|name| voice_id(name, model).ok()).map(str::to_owned),
+            ..own.into()
+        };
         Ok(SpeechRequest {
-            pronunciations: settings.pronunciations.iter().filter(needed).map(Into::into).collect(),
+            pronunciations: settings.pronunciations.iter().filter(needed).map(kept).collect(),
+            script_voices,
             bitrate_kbps: bit_rate(
                 self.bitrate_kbps,
                 format,
@@ -181,6 +199,7 @@ impl Draft {
                 .map_or(defaults.retakes, |retakes| retakes as u32),
             voice,
             model: Some(model.name.clone()),
+            verbatim: false,
             normalize: self.normalize.unwrap_or(settings.text.normalize),
             split_text: self.split_text.unwrap_or(defaults.split_text),
             chunk_size: size("chunk_size", self.chunk_size, ranges::CHUNK_SIZES)?
@@ -212,7 +231,7 @@ impl Draft {
 
 impl From<&OwnPronunciation> for Pronunciation {
     fn from(own: &OwnPronunciation) -> Self {
-        Self { text: own.text.clone(), say: own.say.clone(), match_case: own.match_case }
+        Self { text: own.text.clone(), say: own.say.clone(), match_case: own.match_case, voice: None }
     }
 }
 
@@ -257,6 +276,36 @@ fn wanted_voice(
     // An alias of the default voice led to the model's own; the configured one goes before it.
     let is_alias = voices::is_default(wanted) && voice == model.default_voice;
     Ok(if is_alias { default_voice(settings, model) } else { voice }.to_owned())
+}
+
+/// The voices that a text names, and their ids.
+fn script_voices(
+    text: &str,
+    model: &ModelInfo,
+    catalog: &Catalog,
+) -> Result<BTreeMap<String, String>, DraftError> {
+    const FIELD: &str = "text";
+    let wrong = |at: usize, problem: String| {
+        let (line, column) = ScriptError { at, problem: String::new() }.place(text);
+        DraftError::Script { field: FIELD, line, column, problem }
+    };
+    let parts = script::parts(text).map_err(|error| wrong(error.at, error.problem))?;
+    let mut voices = BTreeMap::new();
+    for named in parts.into_iter().filter_map(|part| part.voice) {
+        if voices.contains_key(&named.name) {
+            continue;
+        }
+        let id =
+            voice_id(&named.name, model).map_err(|unknown| match catalog.library().find(&named.name) {
+                Ok(clip) => wrong(named.at, other_models(FIELD, &clip, model, catalog).to_string()),
+                Err(_) => wrong(named.at, unknown.to_string()),
+            })?;
+        voices.insert(named.name, id.to_owned());
+        if voices.len() > MOST_VOICES {
+            return Err(wrong(named.at, format!("a text has at most {MOST_VOICES} voices")));
+        }
+    }
+    Ok(voices)
 }
 
 fn wanted_clip(wanted: &str, model: &ModelInfo, catalog: &Catalog) -> Result<String, DraftError> {

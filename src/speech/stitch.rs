@@ -124,6 +124,11 @@ impl Stitching {
         }
     }
 
+    /// For a chunk that has a tempo of its own beside that of the whole.
+    pub(super) fn at_rate(self, rate: f32) -> Self {
+        Self { speed: (self.speed * rate).clamp(SLOWEST, QUICKEST), ..self }
+    }
+
     /// Samples of silence behind a chunk, at the model's rate.
     pub(super) fn pause(&self, boundary: Boundary) -> usize {
         let pause = self.pauses.after(boundary);
@@ -145,6 +150,19 @@ impl Stitching {
         start..samples.len().min(span.end + length(trim.keep_after, self.model_rate))
     }
 
+    /// Where in the result a chunk lies that is heard as `samples` from sample `at` on, both at the model's rate.
+    pub(super) fn span(&self, at: u64, samples: &[f32]) -> Span {
+        let (from, to) = (u64::from(self.model_rate.max(1)), u64::from(self.output_rate));
+        // The resampler has no delay, so places only scale.
+        let placed = |range: Range<u64>| range.start * to / from..range.end * to / from;
+        let threshold = peak(samples) * from_decibels(SILENT_INSIDE);
+        let shortest = length(SENTENCE_SILENCE, self.model_rate);
+        let silences = silence::inner_silences(samples, self.model_rate, threshold, shortest);
+        let silences =
+            silences.into_iter().map(|found| placed(at + found.start as u64..at + found.end as u64));
+        Span { place: placed(at..at + samples.len() as u64), silences: silences.collect() }
+    }
+
     /// Samples over which a chunk's edges are faded, at the model's rate.
     pub(super) fn edge(&self) -> usize {
         length(EDGE_FADE, self.model_rate)
@@ -161,6 +179,26 @@ const EDGE_FADE: Duration = Duration::from_millis(5);
 const PEAK_LIMIT: f32 = 0.99;
 /// … and is brought down to this, as upstream does with the whole file.
 const PEAK_TARGET: f32 = 0.95;
+
+/// Tempos beyond these are not speech any more.
+const SLOWEST: f32 = 0.25;
+const QUICKEST: f32 = 4.0;
+
+/// How a chunk stands among the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Joint {
+    /// What follows it.
+    pub pause: Boundary,
+    /// Its tempo beside that of the whole.
+    pub rate: f32,
+}
+
+impl From<Boundary> for Joint {
+    /// At the tempo of the whole.
+    fn from(pause: Boundary) -> Self {
+        Self { pause, rate: 1.0 }
+    }
+}
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -182,17 +220,14 @@ pub struct Joined {
 /// Silences inside of a chunk that may end a sentence are at least this long.
 const SENTENCE_SILENCE: Duration = Duration::from_millis(60);
 
-/// Reads the chunks (mono at the model's rate, and what follows each) one by one and gives their joined sound to `take`, piece
+/// Reads the chunks (mono at the model's rate, and how each stands among the others) one by one and gives their joined sound to `take`, piece
 /// by piece.
-pub fn stitch<E: std::error::Error + 'static>(
-    chunks: impl IntoIterator<Item = Result<(Vec<f32>, Boundary), E>>,
+pub fn stitch<E: std::error::Error + 'static, J: Into<Joint>>(
+    chunks: impl IntoIterator<Item = Result<(Vec<f32>, J), E>>,
     stitching: &Stitching,
     take: &mut dyn FnMut(&[f32]) -> Result<(), EncodeError>,
 ) -> Result<Joined, StitchError<E>> {
     let mut joined = Joined::default();
-    let (from, to) = (u64::from(stitching.model_rate), u64::from(stitching.output_rate));
-    // The resampler has no delay, so places only scale.
-    let placed = |range: Range<u64>| range.start * to / from..range.end * to / from;
     let mut at = 0;
     let mut length_so_far = 0;
     let mut give = |resampled: &mut Vec<f32>| {
@@ -204,17 +239,11 @@ pub fn stitch<E: std::error::Error + 'static>(
     let mut resampler = Resampler::new(stitching.model_rate, stitching.output_rate);
     let mut resampled = Vec::new();
     for chunk in chunks {
-        let (samples, boundary) = chunk.map_err(StitchError::Chunk)?;
-        let mut samples = finished(&samples, stitching);
-        let threshold = peak(&samples) * from_decibels(SILENT_INSIDE);
-        let shortest = length(SENTENCE_SILENCE, stitching.model_rate);
-        let silences = silence::inner_silences(&samples, stitching.model_rate, threshold, shortest);
-        let silences =
-            silences.into_iter().map(|found| placed(at + found.start as u64..at + found.end as u64));
-        joined
-            .spans
-            .push(Span { place: placed(at..at + samples.len() as u64), silences: silences.collect() });
-        samples.resize(samples.len() + stitching.pause(boundary), 0.0);
+        let (samples, joint) = chunk.map_err(StitchError::Chunk)?;
+        let Joint { pause, rate } = joint.into();
+        let mut samples = finished(&samples, &stitching.at_rate(rate));
+        joined.spans.push(stitching.span(at, &samples));
+        samples.resize(samples.len() + stitching.pause(pause), 0.0);
         at += samples.len() as u64;
         resampler.process(&samples, &mut resampled);
         give(&mut resampled)?;

@@ -24,6 +24,9 @@ pub struct SpokenText {
     pub text: String,
     pub start_ms: u64,
     pub end_ms: u64,
+    /// The id of its own voice, where the text changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<String>,
     /// How it was spoken; not known for one that an older server spoke.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
@@ -88,7 +91,7 @@ impl SpokenText {
             start = next;
         }
         let (start_ms, end_ms) = (ms(span.place.start), ms(span.place.end));
-        Self { text: text.to_owned(), start_ms, end_ms, report, sentences: found }
+        Self { text: text.to_owned(), start_ms, end_ms, voice: None, report, sentences: found }
     }
 }
 

@@ -14,8 +14,8 @@ use waveform::wav;
 use super::event::{self, Event, ReadError};
 use crate::http::{ApiError, Context};
 use crate::jobs::{Client, Job, with_causes};
-use crate::speech::chunk::{self, Limits};
 use crate::speech::request::{self, Draft};
+use crate::speech::stream::Growing;
 
 /// Samples in one piece of sound, as Home Assistant's own servers send them.
 const SAMPLES_PER_PIECE: usize = 1024;
@@ -99,7 +99,7 @@ struct Conversation<'a, W> {
 struct Stream {
     voice: Voice,
     /// What was not spoken yet.
-    pending: String,
+    pending: Growing,
     /// Characters that came.
     received: usize,
     has_begun: bool,
@@ -152,10 +152,8 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
                 ApiError::from(request::DraftError::TextTooLong { field: "text", found, limit }).into()
             );
         }
-        stream.pending.push_str(piece);
-        let (whole, rest) = whole_sentences(&stream.pending);
-        stream.pending = rest;
-        for sentence in whole {
+        stream.pending.push(piece);
+        while let Some(sentence) = stream.pending.take_sentence() {
             self.speak(&sentence, &stream.voice, &mut stream.has_begun).await?;
         }
         self.stream = Some(stream);
@@ -164,8 +162,8 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
 
     async fn finish(&mut self) -> Result<(), Ended> {
         let Some(mut stream) = self.stream.take() else { return Ok(()) };
-        if !stream.pending.trim().is_empty() {
-            self.speak(&stream.pending, &stream.voice, &mut stream.has_begun).await?;
+        if let Some(rest) = stream.pending.take_all() {
+            self.speak(&rest, &stream.voice, &mut stream.has_begun).await?;
         }
         self.end_sound(stream.has_begun).await?;
         Ok(event::write(self.writer, "synthesize-stopped", &json!({}), &[]).await?)
@@ -216,17 +214,6 @@ fn sound_of(context: &Context, job: &Job) -> Result<PathBuf, ApiError> {
     context.jobs.result_path(job).ok_or(ApiError::AudioGone(job.id))
 }
 
-/// The sentences that have ended, and what may still go on.
-fn whole_sentences(text: &str) -> (Vec<String>, String) {
-    const EACH_SENTENCE: Limits = Limits { target: 1, cap: usize::MAX, split: true };
-
-    let mut sentences: Vec<String> =
-        chunk::split(text, EACH_SENTENCE).into_iter().map(|chunk| chunk.text).collect();
-    let Some(last) = sentences.pop() else { return (Vec::new(), text.to_owned()) };
-    let begins = text.rfind(&last).unwrap_or_default();
-    (sentences, text[begins..].to_owned())
-}
-
 /// What is here: the default model's voices, in the languages that it speaks.
 fn info(context: &Context) -> Result<Value, ApiError> {
     let model = request::model(None, context.catalog())?;
@@ -253,29 +240,4 @@ fn info(context: &Context) -> Result<Value, ApiError> {
     program.insert("voices".to_owned(), voices.into_iter().map(voice).collect());
     program.insert("supports_synthesize_streaming".to_owned(), json!(true));
     Ok(json!({ "tts": [program], "asr": [], "handle": [], "intent": [], "wake": [], "mic": [], "snd": [] }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sentence_is_spoken_once_the_next_has_begun_and_the_last_waits() {
-        for (text, whole, rest) in [
-            ("", &[][..], ""),
-            ("Hello the", &[], "Hello the"),
-            ("Hello there.", &[], "Hello there."),
-            ("Hello there. ", &[], "Hello there. "),
-            ("Hello there. I am", &["Hello there."], "I am"),
-            ("It costs 3.", &[], "It costs 3."),
-            ("Dr. Smith is in? Yes! No", &["Dr. Smith is in?", "Yes!"], "No"),
-            ("No. No. No", &["No.", "No."], "No"),
-        ] {
-            assert_eq!(
-                whole_sentences(text),
-                (whole.iter().map(|s| (*s).to_owned()).collect(), rest.to_owned()),
-                "{text:?}"
-            );
-        }
-    }
 }

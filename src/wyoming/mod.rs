@@ -1,9 +1,12 @@
-//! Home Assistant's protocol for voices, on a port of its own: events over TCP. `event` is the wire, `conversation` one client.
+//! Home Assistant's protocol for voices, on a port of its own: events over TCP. `event` is the wire, `conversation` one client;
+//! `announce` and `mdns` tell the network where it is.
 //!
 //! Text walks the same path as `POST /tts`; what the web server knows of requests and their errors is used, its routes are not.
 
+mod announce;
 mod conversation;
 mod event;
+mod mdns;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +27,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves until `stop`; then conversations are cut, and with them their jobs are cancelled.
 pub async fn serve(listener: TcpListener, context: Context, stop: CancellationToken) {
+    // Without an address there is nothing to tell, and nobody to serve.
+    let announced = listener
+        .local_addr()
+        .ok()
+        .map(|at| tokio::spawn(announce::announce(at, context.settings.wyoming.announce, stop.clone())));
     let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
     let mut conversations = JoinSet::new();
     loop {
@@ -48,6 +56,10 @@ pub async fn serve(listener: TcpListener, context: Context, stop: CancellationTo
         }
     }
     conversations.shutdown().await;
+    if let Some(announced) = announced {
+        // It takes back what it said; whether that worked is nobody's business any more.
+        let _ = announced.await;
+    }
 }
 
 async fn accept(

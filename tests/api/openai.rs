@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::heard;
 use crate::server::{Answer, PATIENCE, Server, humming};
+use crate::stream::{self, Heard};
 
 fn speech(server: &Server, body: &Value) -> Answer {
     server.post("/v1/audio/speech", body)
@@ -42,7 +42,7 @@ fn every_field_of_openai_means_what_it_means_there() {
         let answer = speech(&server, &body);
         assert_eq!((answer.status, answer.header("content-type")), (200, "audio/wav"), "{}", answer.text());
         assert_eq!(answer.header("x-declaim-seed"), "7", "fields of POST /tts are taken beside OpenAI's");
-        heard(&answer.body).1
+        (answer.body.len() - 44) as f64 / 48_000.0
     };
     let plain = spoken(json!({}));
     for (speed, factor) in [(0.25, 4.0), (2.0, 0.5), (4.0, 0.25)] {
@@ -52,6 +52,138 @@ fn every_field_of_openai_means_what_it_means_there() {
     let voice = server.get("/v1/audio/voices").json()["voices"][0]["id"].clone();
     assert!(spoken(json!({ "voice": { "id": voice } })) > 0.5);
     assert!(spoken(json!({ "voice": voice })) > 0.5);
+}
+
+/// Three sentences on the slow server.
+fn long(more: &[(&str, Value)]) -> Value {
+    let mut body = json!({ "input": stream::text(), "chunk_size": 70, "model": "tone", "seed": 3, "response_format": "wav" });
+    for (name, value) in more {
+        body[*name] = value.clone();
+    }
+    body
+}
+
+#[test]
+fn sound_is_sent_long_before_it_is_finished_and_is_the_files() {
+    let server = Server::slow();
+    let started = Instant::now();
+    let mut live = Heard::post_to(&server, "/v1/audio/speech", &long(&[]));
+    assert_eq!(
+        (live.status, live.header("content-type"), live.header("content-length")),
+        (200, "audio/wav", "")
+    );
+    assert!(live.header("server-timing").contains("first-audio;dur="));
+    let mut wav = live.first(44 + 9_600);
+    let (first, id) = (started.elapsed(), live.id());
+    wav.extend(live.rest());
+    let all = started.elapsed();
+    assert!(first * 4 < all, "first sound after {first:?} of {all:?}");
+    assert!(stream::samples(&wav) == stream::filed(&server, &id), "the samples of stream and file");
+}
+
+#[test]
+fn every_format_that_can_stream_does_so_and_the_others_come_whole() {
+    let server = Server::slow();
+    for format in ["wav", "pcm", "mp3", "opus", "flac", "aac"] {
+        let body =
+            json!({ "input": stream::text(), "chunk_size": 70, "model": "tone", "response_format": format });
+        let mut live = Heard::post_to(&server, "/v1/audio/speech", &body);
+        assert_eq!((live.status, live.header("content-length")), (200, ""), "{format}");
+        live.first(1_000);
+        assert_eq!(server.status(&live.id())["status"], "running", "{format}");
+        assert!(!live.rest().is_empty());
+    }
+    let whole = |body: Value| {
+        let answer = speech(&server, &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("content-length"), answer.body.len().to_string());
+    };
+    whole(json!({ "input": "Hi.", "response_format": "m4a" }));
+    whole(json!({ "input": "Hi.", "loudness_lufs": -20 }));
+    whole(json!({ "input": "Hi.", "stream": false }));
+    let told =
+        refused(&speech(&server, &json!({ "input": "Hi.", "response_format": "m4a", "stream": true })));
+    assert_eq!((told.0, &told.3), (400, &json!("format_not_streamable")));
+}
+
+/// The events of a stream of server-sent events.
+fn events(body: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(body).unwrap();
+    let events = text.strip_suffix("\n\n").unwrap().split("\n\n");
+    events.map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn sound_comes_as_events_with_what_it_took() {
+    let server = Server::slow();
+    let started = Instant::now();
+    let mut live = Heard::post_to(&server, "/v1/audio/speech", &long(&[("stream_format", json!("sse"))]));
+    assert_eq!((live.status, live.header("content-type")), (200, "text/event-stream"));
+    assert!(live.header("server-timing").contains("first-audio;dur="));
+    let mut body = live.first(1_000);
+    let (first, id) = (started.elapsed(), live.id());
+    body.extend(live.rest());
+    assert!(first * 4 < started.elapsed());
+    let events = events(&body);
+    let (done, deltas) = events.split_last().unwrap();
+    assert!(deltas.len() > 10 && deltas.iter().all(|event| event["type"] == "speech.audio.delta"));
+    let wav: Vec<u8> = deltas.iter().flat_map(|event| decoded(event["audio"].as_str().unwrap())).collect();
+    let filed = stream::filed(&server, &id);
+    assert!(stream::samples(&wav) == filed);
+    assert_eq!(done["type"], "speech.audio.done");
+    let usage = |name: &str| done["usage"][name].as_u64().unwrap();
+    assert_eq!(usage("input_tokens"), stream::text().chars().count() as u64);
+    let tokens = filed.len() as f64 / 48_000.0 * 25.0;
+    assert!((usage("output_tokens") as f64 - tokens).abs() < 2.0, "{done} for {tokens}");
+    assert_eq!(usage("total_tokens"), usage("input_tokens") + usage("output_tokens"));
+}
+
+pub(crate) fn decoded(base64: &str) -> Vec<u8> {
+    let value = |letter: u8| match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let letters = base64.trim_end_matches('=').as_bytes();
+    assert_eq!(base64.len() % 4, 0);
+    letters
+        .chunks(4)
+        .flat_map(|four| {
+            let bits = four.iter().fold(0_u32, |bits, &letter| bits << 6 | u32::from(value(letter)));
+            let bytes = (bits << (6 * (4 - four.len()))).to_be_bytes();
+            bytes[1..four.len()].to_vec()
+        })
+        .collect()
+}
+
+#[test]
+fn what_goes_wrong_later_is_an_event_or_breaks_the_connection() {
+    let server = Server::slow();
+    let input = json!(format!("{} And then it must [fail] in the middle.", stream::text()));
+    let fails = |more: (&str, Value)| long(&[("input", input.clone()), ("normalize", json!(false)), more]);
+    let mut live = Heard::post_to(&server, "/v1/audio/speech", &fails(("stream_format", json!("sse"))));
+    let mut body = live.first(1_000);
+    body.extend(live.rest());
+    let last = events(&body).pop().unwrap();
+    assert_eq!((&last["type"], &last["error"]["code"]), (&json!("error"), &json!("speech_failed")), "{last}");
+    let mut live = Heard::post_to(&server, "/v1/audio/speech", &fails(("stream_format", json!("audio"))));
+    live.first(5_000);
+    assert!(live.breaks());
+}
+
+#[test]
+fn a_client_that_leaves_stops_the_work() {
+    let server = Server::slow();
+    for format in ["audio", "sse"] {
+        let mut live =
+            Heard::post_to(&server, "/v1/audio/speech", &long(&[("stream_format", json!(format))]));
+        live.first(5_000);
+        let id = live.id();
+        drop(live);
+        assert_eq!(server.wait_for(&id, &["cancelled", "completed"])["status"], "cancelled", "{format}");
+    }
 }
 
 #[test]
@@ -121,6 +253,13 @@ fn mistakes_are_told_in_openais_shape_with_its_names_of_fields() {
             "invalid_value",
             "response_format must be",
         ),
+        (
+            json!({ "input": "a", "stream_format": "tape" }),
+            400,
+            "stream_format",
+            "invalid_value",
+            "stream_format must be audio or sse",
+        ),
         (json!({ "input": "a", "seed": "x" }), 400, "seed", "invalid_value", "seed must be a whole number"),
     ] {
         let told = refused(&speech(&server, &body));
@@ -149,7 +288,10 @@ fn what_goes_wrong_before_or_behind_a_handler_has_openais_shape_too() {
     assert_eq!((refused(&not_allowed).0, not_allowed.header("allow")), (405, "POST"));
     let told = refused(&server.get_with("/v1/models", &[("Host", "evil.example")]));
     assert_eq!((told.0, &told.3), (421, &json!("origin_not_allowed")));
-    let told = refused(&speech(&server, &json!({ "input": "Please [fail] now", "normalize": false })));
+    let told = refused(&speech(
+        &server,
+        &json!({ "input": "Please [fail] now", "normalize": false, "stream": false }),
+    ));
     assert_eq!((told.0, told.1.as_str(), &told.3), (500, "server_error", &json!("speech_failed")));
     let native = server.get("/nowhere");
     assert_eq!(native.detail(), "There is nothing at /nowhere.");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::server::{PATIENCE, Server, humming};
 
 /// Three sentences, each a chunk of its own.
-fn text() -> String {
+pub(crate) fn text() -> String {
     ["first", "second", "third"]
         .map(|name| format!("This is the {name} sentence of a text that is spoken in blocks."))
         .join(" ")
@@ -23,8 +23,8 @@ fn request(more: &[(&str, Value)]) -> Value {
 }
 
 /// A body that is read as it comes.
-struct Heard {
-    status: u16,
+pub(crate) struct Heard {
+    pub(crate) status: u16,
     headers: ureq::http::HeaderMap,
     body: ureq::BodyReader<'static>,
 }
@@ -36,7 +36,11 @@ impl Heard {
     }
 
     fn post(server: &Server, body: &Value) -> Self {
-        let request = ureq::post(format!("{}/tts", server.url)).header("Content-Type", "application/json");
+        Self::post_to(server, "/tts", body)
+    }
+
+    pub(crate) fn post_to(server: &Server, path: &str, body: &Value) -> Self {
+        let request = ureq::post(format!("{}{path}", server.url)).header("Content-Type", "application/json");
         Self::of(request.config().http_status_as_error(false).build().send(body.to_string().as_bytes()))
     }
 
@@ -45,28 +49,33 @@ impl Heard {
         Self::of(request.config().http_status_as_error(false).build().call())
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.header("x-declaim-job-id").to_owned()
     }
 
-    fn first(&mut self, bytes: usize) -> Vec<u8> {
+    pub(crate) fn first(&mut self, bytes: usize) -> Vec<u8> {
         let mut first = vec![0; bytes];
         self.body.read_exact(&mut first).unwrap();
         first
     }
 
-    fn rest(mut self) -> Vec<u8> {
+    /// Whether the rest does not come to its end.
+    pub(crate) fn breaks(mut self) -> bool {
+        self.body.read_to_end(&mut Vec::new()).is_err()
+    }
+
+    pub(crate) fn rest(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.body.read_to_end(&mut rest).unwrap();
         rest
     }
 }
 
-fn samples(wav: &[u8]) -> &[u8] {
+pub(crate) fn samples(wav: &[u8]) -> &[u8] {
     assert_eq!((&wav[..4], &wav[8..16], &wav[36..40]), (&b"RIFF"[..], &b"WAVEfmt "[..], &b"data"[..]));
     // Tags follow in files; streams do not know their length.
     let length = u32::from_le_bytes(wav[40..44].try_into().unwrap()) as usize;
@@ -74,9 +83,14 @@ fn samples(wav: &[u8]) -> &[u8] {
 }
 
 /// The samples of a finished job's file.
-fn filed(server: &Server, id: &str) -> Vec<u8> {
+pub(crate) fn filed(server: &Server, id: &str) -> Vec<u8> {
     server.wait_for(id, &["completed"]);
     samples(&server.get(&format!("/tts/{id}/result")).body).to_vec()
+}
+
+/// A server that keeps no chunks of completed jobs.
+fn forgetful(token_pause: Duration) -> Server {
+    Server::with(|settings| settings.job_queue.max_chunk_bytes = 0, humming(token_pause))
 }
 
 fn chunks_are_gone(server: &Server, id: &str) {
@@ -89,7 +103,7 @@ fn chunks_are_gone(server: &Server, id: &str) {
 
 #[test]
 fn speech_is_heard_long_before_it_is_finished_and_is_the_files() {
-    let server = Server::slow();
+    let server = forgetful(Duration::from_millis(20));
     let started = Instant::now();
     let mut heard = Heard::post(&server, &request(&[("stream", json!(true))]));
     assert_eq!(heard.status, 200);
@@ -109,7 +123,7 @@ fn speech_is_heard_long_before_it_is_finished_and_is_the_files() {
 
 #[test]
 fn whoever_joins_late_hears_everything_from_the_start_or_only_what_is_spoken_now() {
-    let server = Server::slow();
+    let server = forgetful(Duration::from_millis(20));
     let id = server.enqueue(&request(&[]));
     let started = Instant::now();
     while server.status(&id)["current_chunk"] != 2 {
@@ -201,7 +215,7 @@ fn at_another_tempo_and_rate_the_stream_is_the_file_too() {
 
 #[test]
 fn a_reader_that_stands_still_never_holds_the_model_up_and_misses_nothing() {
-    let server = Server::start_ready();
+    let server = forgetful(Duration::ZERO);
     // More than sockets and queues hold: five minutes of sound.
     let long = "Some words that are spoken without end. ".repeat(90);
     let mut heard = Heard::post(&server, &request(&[("stream", json!(true)), ("text", json!(long))]));

@@ -38,7 +38,7 @@ pub(crate) fn form(server: &Server, path: &str, parts: &[(&str, Option<&str>, &[
     server.post_raw(path, Some("multipart/form-data; boundary=wall"), &body)
 }
 
-fn add(server: &Server, name: &str, bytes: &[u8]) -> Value {
+pub(crate) fn add(server: &Server, name: &str, bytes: &[u8]) -> Value {
     let answer =
         form(server, "/api/voices", &[("name", None, name.as_bytes()), ("file", Some("x.wav"), bytes)]);
     assert_eq!(answer.status, 201, "{}", answer.text());

@@ -20,6 +20,21 @@ let bytes = 0;
 for await (const piece of streamed.body) bytes += piece.length;
 assert.ok(bytes > 1000);
 
+const told = await client.audio.speech.create({
+  model: "gpt-4o-mini-tts",
+  voice: "nova",
+  input: "As events.",
+  response_format: "pcm",
+  stream_format: "sse",
+});
+assert.equal(told.headers.get("content-type"), "text/event-stream");
+const events = (await told.text()).trim().split("\n\n").map((event) => JSON.parse(event.slice("data: ".length)));
+const done = events.pop();
+assert.equal(done.type, "speech.audio.done");
+assert.equal(done.usage.input_tokens, "As events.".length);
+const sound = Buffer.concat(events.map((event) => Buffer.from(event.audio, "base64")));
+assert.ok(sound.length > 10000 && events.every((event) => event.type === "speech.audio.delta"));
+
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 assert.ok(models.includes("tone") && models.includes("tts-1"), models.join());

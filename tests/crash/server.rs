@@ -27,6 +27,8 @@ impl Server {
             .args(["serve", "--model", "tone", "--port", "0", "--data"])
             .arg(data_dir)
             .env("DECLAIM_TONE_MS_PER_TOKEN", "0.2")
+            // What is left on the disk is counted.
+            .env("DECLAIM_JOB_QUEUE__MAX_CHUNK_MB", "0")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -145,6 +145,8 @@ pub(crate) fn sentence(name: &str) -> String {
 /// A request whose every [`sentence`] becomes one chunk.
 pub(crate) fn request(text: impl Into<String>) -> SpeechRequest {
     SpeechRequest {
+        verbatim: false,
+        script_voices: std::collections::BTreeMap::new(),
         text: text.into(),
         model: None,
         voice: "wood".to_owned(),

@@ -113,11 +113,12 @@ impl Operation {
         let content = |media_type: &str, schema: &Value| json!({ (media_type): { "schema": schema } });
         let mut responses = Map::new();
         for Answer { status, description, content: body } in &self.answers {
-            let mut response = json!({ "description": description });
+            let response =
+                responses.entry(status.to_string()).or_insert_with(|| json!({ "description": description }));
+            // An operation may have several forms of the same answer.
             if let Some((media_type, schema)) = body {
-                response["content"] = content(media_type, schema);
+                response["content"][*media_type] = json!({ "schema": schema });
             }
-            responses.insert(status.to_string(), response);
         }
         responses.insert(
             "default".to_owned(),

@@ -45,10 +45,10 @@ pub(super) fn text() -> Value {
 }
 
 /// The usual of ElevenLabs' names; any rate in between is taken too.
-fn output_formats() -> Value {
+fn output_formats(is_wanted: impl Fn(AudioFormat) -> bool) -> Value {
     const RATES: [u32; 6] = [8_000, 16_000, 22_050, 24_000, 44_100, 48_000];
 
-    let names = AudioFormat::ALL.into_iter().flat_map(|format| {
+    let names = AudioFormat::ALL.into_iter().filter(|&format| is_wanted(format)).flat_map(|format| {
         let rates = RATES.into_iter().filter(move |&rate| format.has_sample_rate(rate));
         rates.map(move |rate| format!("{format}_{rate}"))
     });
@@ -216,7 +216,8 @@ fn openai() -> Vec<Operation> {
     vec![
         Operation::new("post", "/v1/audio/speech", "OpenAI", "Speak a text; the answer is the audio")
             .json_body("OpenAiSpeech")
-            .sound("The audio"),
+            .sound("The audio as it is made; with stream_format sse as events, with stream false as a file")
+            .gives(200, "The same as events", Some(("text/event-stream", text()))),
         Operation::new("get", "/v1/models", "OpenAI", "The models, and the names that stand for them").object("The list", list),
         Operation::new("get", "/v1/models/{name}", "OpenAI", "One model").object("The model", model),
         Operation::new("get", "/v1/audio/models", "OpenAI", "The models, where Open WebUI looks for them").object(
@@ -241,19 +242,36 @@ fn openai() -> Vec<Operation> {
 
 fn elevenlabs() -> Vec<Operation> {
     let voices = json!({ "type": "array", "items": texts(&["voice_id", "name", "category", "description"]) });
-    let speech = |path| {
-        Operation::new("post", path, "ElevenLabs", "Speak a text in a voice; the answer is the audio")
+    let speech = |path: &'static str, summary| {
+        let is_live = path.contains("/stream");
+        Operation::new("post", path, "ElevenLabs", summary)
             .query(
                 "output_format",
-                &output_formats(),
+                &output_formats(|format| !is_live || format.can_stream()),
                 "A codec, a sample rate and perhaps a bit rate, such as wav_44100",
             )
             .json_body("ElevenLabsSpeech")
-            .sound("The audio")
     };
+    let timed = json!({
+        "type": "object",
+        "properties": {
+            "audio_base64": text(),
+            "alignment": reference("Alignment"),
+            "normalized_alignment": reference("Alignment")
+        },
+        "required": ["audio_base64", "alignment", "normalized_alignment"]
+    });
     vec![
-        speech("/v1/text-to-speech/{voice}"),
-        speech("/v1/text-to-speech/{voice}/stream"),
+        speech("/v1/text-to-speech/{voice}", "Speak a text in a voice; the answer is the audio")
+            .sound("The audio"),
+        speech("/v1/text-to-speech/{voice}/stream", "The same, heard while it is made").sound("The audio as it comes"),
+        speech("/v1/text-to-speech/{voice}/with-timestamps", "The audio, and when each character is heard")
+            .object("The audio as base64, and the times of the text as it was sent and as it was spoken", timed),
+        speech("/v1/text-to-speech/{voice}/stream/with-timestamps", "The same in lines, while it is made").gives(
+            200,
+            "A line of JSON for each part of the audio; the characters' times come at the end of each chunk",
+            Some(("application/x-ndjson", text())),
+        ),
         Operation::new("get", "/v1/voices", "ElevenLabs", "The voices of the default model").object(
             "The voices",
             json!({ "type": "object", "properties": { "voices": voices }, "required": ["voices"] }),

@@ -95,6 +95,14 @@ pub(super) fn jobs() -> Vec<Operation> {
                 json!({ "type": "object", "properties": { "seed": { "enum": ["same", "new", 1, 7, null] } } }),
             )
             .gives(202, "The new job", Some(("application/json", reference("Job")))),
+        Operation::new(
+            "post",
+            "/api/jobs/{id}/chunks/{chunk}/regenerate",
+            "Jobs",
+            "Speak one chunk of a completed job again; its result then has the new one",
+        )
+        .json_body("Redo")
+        .gives(202, "The job that speaks it", Some(("application/json", reference("Job")))),
         Operation::new("put", "/api/jobs/{id}/favourite", "Jobs", "Keep a job for good")
             .object("It is kept", object()),
         Operation::new("delete", "/api/jobs/{id}/favourite", "Jobs", "Let a job expire again")

@@ -104,6 +104,25 @@ fn queued_speech() -> Value {
     schema
 }
 
+/// What may be said of a chunk that is spoken again.
+fn redo() -> Value {
+    const NOT_OF_A_CHUNK: [&str; 4] = ["normalize", "split_text", "chunk_size", "language"];
+
+    let mut schema = speech(
+        &[],
+        json!({
+            "text": { "type": ["string", "null"], "pattern": "\\S", "maxLength": 100 },
+            "predefined_voice_id": optional("string"),
+            "retakes": whole(0, ranges::MAX_RETAKES.into()),
+            "priority": { "enum": ["high", "normal", "low", null] },
+        }),
+    );
+    if let Some(fields) = schema["properties"].as_object_mut() {
+        fields.retain(|name, _| !NOT_OF_A_CHUNK.contains(&name.as_str()));
+    }
+    schema
+}
+
 pub(super) fn schemas() -> Value {
     let text = || json!({ "type": "string" });
     let seconds = || json!({ "type": "number" });
@@ -121,7 +140,8 @@ pub(super) fn schemas() -> Value {
             "response_format": formats(),
             "speed": number(&ranges::SPEEDS),
             "instructions": optional("string"),
-            "stream_format": { "enum": ["audio", null] },
+            "stream_format": { "enum": ["audio", "sse", null] },
+            "stream": optional("boolean"),
         })),
         "ElevenLabsSpeech": object(&["text"], json!({
             "text": spoken(),
@@ -132,6 +152,12 @@ pub(super) fn schemas() -> Value {
                 "type": ["object", "null"],
                 "properties": { "speed": number(&ranges::SPEEDS) }
             },
+        })),
+        "Redo": redo(),
+        "Alignment": object(&["characters", "character_start_times_seconds", "character_end_times_seconds"], json!({
+            "characters": { "type": "array", "items": text() },
+            "character_start_times_seconds": { "type": "array", "items": seconds() },
+            "character_end_times_seconds": { "type": "array", "items": seconds() },
         })),
         "Preview": object(&["text"], json!({
             "text": spoken(),
@@ -148,6 +174,8 @@ pub(super) fn schemas() -> Value {
                 "characters": count(),
                 "pause": { "enum": ["clause", "sentence", "paragraph", "pause", "end"] },
                 "pause_ms": count(),
+                "voice": text(),
+                "rate": { "type": "number" },
             })) },
         })),
         "Accepted": object(&["job_id", "status", "message", "status_url", "result_url"], json!({
@@ -170,6 +198,8 @@ pub(super) fn schemas() -> Value {
             "current_chunk": count(),
             "total_chunks": count(),
             "error": text(),
+            "redo_of": text(),
+            "redo_chunk": count(),
             "output_available": flag(),
             "output_format": text(),
             "file_size_bytes": count(),

@@ -207,8 +207,9 @@ async fn insert(
     let turn = next_turn(connection, priority, &job.client.name).await?;
     sqlx::query(
         "insert into jobs (id, priority, request, created_at, due_at, owner, client, cost, turn, model,
-                           idempotency_key, body_digest, rerun_of, callback_url, batch_id, batch_position)
-         values (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                           idempotency_key, body_digest, rerun_of, callback_url, batch_id, batch_position,
+                           redo_of, redo_chunk)
+         values (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )
     .bind(id.to_string())
     .bind(priority)
@@ -225,6 +226,8 @@ async fn insert(
     .bind(&job.callback_url)
     .bind(place.map(|(batch, _)| batch))
     .bind(place.map(|(_, position)| position))
+    .bind(job.redo.map(|redo| redo.job.to_string()))
+    .bind(job.redo.map(|redo| redo.chunk))
     .execute(connection)
     .await?;
     Ok(())

@@ -6,13 +6,21 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::reading::read_redo;
 use super::{Result, Store, read_id};
 use crate::breakpoints::{pass, reach};
-use crate::jobs::{CancelOutcome, JobId, Output, Priority};
+use crate::jobs::{CancelOutcome, JobId, Output, Priority, Redo};
 use crate::speech::SpeechRequest;
 
 /// The third start in a row that kills the process before a new chunk is finished is the last one.
 const CRASHES_ALLOWED: i64 = 3;
+
+/// Ends a job with its file.
+pub(super) const FINISH: &str = "update jobs
+     set status = 'completed', progress = 100, claim = null, finished_at = ?,
+         current_chunk = coalesce(total_chunks, current_chunk),
+         output_file = ?, output_bytes = ?, output_duration_ms = ?, encode_ms = ?
+     where id = ? and claim = ?";
 
 /// Whether a row waits for nothing but its turn. A pause that ends later than any pause may (five minutes) was counted by a
 /// clock that has been set back since, and is over; what waits for no moment does not ask the clock.
@@ -74,6 +82,8 @@ pub(in crate::jobs) struct Claimed {
     pub(in crate::jobs) is_first: bool,
     /// Something of it was heard before.
     pub(in crate::jobs) was_heard: bool,
+    /// What it speaks is to be a part of another job.
+    pub(in crate::jobs) redo: Option<Redo>,
 }
 
 /// A finished chunk and what it was spoken from.
@@ -89,6 +99,8 @@ pub(in crate::jobs) struct Checkpoint {
     pub(in crate::jobs) took_ms: u64,
     /// SHA-256 of its file; empty for chunks of older programs.
     pub(in crate::jobs) digest: String,
+    /// How often it was replaced since its job completed.
+    pub(in crate::jobs) version: u32,
 }
 
 /// How a job comes to another try.
@@ -169,7 +181,7 @@ impl Store {
             "))
              returning id, request, owner, progress, retries, device_failures, priority, client, turn,
                        turn + cost as turn_end, created_at, started_at, starts = 1 and started_at = ?2 as is_first,
-                       first_audio_at is not null as was_heard",
+                       first_audio_at is not null as was_heard, redo_of, redo_chunk",
         ))
         .bind(&token)
         .bind(now)
@@ -221,6 +233,7 @@ impl Store {
             started_at: row.try_get("started_at")?,
             is_first: row.try_get("is_first")?,
             was_heard: row.try_get("was_heard")?,
+            redo: read_redo(&row)?,
         }))
     }
 
@@ -309,7 +322,7 @@ impl Store {
              on conflict (job_id, position) do update
              set text = excluded.text, model = excluded.model, sample_rate = excluded.sample_rate,
                  samples = excluded.samples, spoken_at = excluded.spoken_at, took_ms = excluded.took_ms,
-                 digest = excluded.digest, takes = takes + 1",
+                 digest = excluded.digest, version = 0, takes = takes + 1",
         )
         .bind(chunk.position)
         .bind(&chunk.text)
@@ -353,7 +366,8 @@ impl Store {
     /// The finished chunks of a job, in order.
     pub(in crate::jobs) async fn checkpoints(&self, id: JobId) -> Result<Vec<Checkpoint>> {
         sqlx::query(
-            "select position, text, model, sample_rate, samples, coalesce(took_ms, 0), coalesce(digest, '')
+            "select position, text, model, sample_rate, samples, coalesce(took_ms, 0), coalesce(digest, ''),
+                    version
              from chunks where job_id = ? order by position",
         )
         .bind(id.to_string())
@@ -369,6 +383,7 @@ impl Store {
                 samples: row.try_get::<i64, _>(4)?.cast_unsigned(),
                 took_ms: row.try_get::<i64, _>(5)?.cast_unsigned(),
                 digest: row.try_get(6)?,
+                version: row.try_get(7)?,
             })
         })
         .collect()
@@ -385,18 +400,12 @@ impl Store {
         reach("before finish").map_err(sqlx::Error::Io)?;
         let mine = self
             .fenced(
-                sqlx::query(
-                    "update jobs
-                 set status = 'completed', progress = 100, claim = null, finished_at = ?,
-                     current_chunk = coalesce(total_chunks, current_chunk),
-                     output_file = ?, output_bytes = ?, output_duration_ms = ?, encode_ms = ?
-                 where id = ? and claim = ?",
-                )
-                .bind(now)
-                .bind(&output.file_name)
-                .bind(output.bytes.cast_signed())
-                .bind(output.duration_ms.cast_signed())
-                .bind(encode_ms.cast_signed()),
+                sqlx::query(FINISH)
+                    .bind(now)
+                    .bind(&output.file_name)
+                    .bind(output.bytes.cast_signed())
+                    .bind(output.duration_ms.cast_signed())
+                    .bind(encode_ms.cast_signed()),
                 claim,
             )
             .await?;

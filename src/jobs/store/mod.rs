@@ -14,6 +14,7 @@ mod gate;
 mod history;
 mod keys;
 mod reading;
+mod redo;
 mod retention;
 mod upkeep;
 mod webhooks;
@@ -35,6 +36,7 @@ pub(super) use adding::{Addition, Bounds, Refusal};
 pub(super) use claims::{Again, Checkpoint, Claim, Claimed, Next};
 pub(super) use gate::Depth;
 pub(super) use keys::{KeyAddition, KeyRow};
+pub(super) use redo::{Adopted, Adoption};
 pub(super) use upkeep::{Look, Promised};
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
@@ -44,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0003_queue.sql"),
     include_str!("../../../migrations/0004_keys.sql"),
     include_str!("../../../migrations/0005_operations.sql"),
+    include_str!("../../../migrations/0006_redo.sql"),
 ];
 
 /// Another process, such as the command line, may hold the write lock for a moment.

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Result, Store, read_id, read_status};
-use crate::jobs::{Client, Counts, Job, JobId, JobStatus, Output, Priority};
+use crate::jobs::{Client, Counts, Job, JobId, JobStatus, Output, Priority, Redo};
 use crate::speech::SpeechRequest;
 
 /// What [`read_job`] reads, but for `queue_position`: that is counted row by row, and so only told for one job.
@@ -12,7 +12,7 @@ macro_rules! columns {
     () => {
         "id, seq, status, priority, request, progress, current_chunk, total_chunks, created_at, started_at, finished_at,
          error, output_file, output_bytes, output_duration_ms, starts, waits_for, owner, client, favourite, rerun_of,
-         callback_url, batch_id, batch_position, first_audio_at"
+         callback_url, batch_id, batch_position, redo_of, redo_chunk, revision, first_audio_at"
     };
 }
 
@@ -59,12 +59,25 @@ impl Store {
     pub(in crate::jobs) async fn needing_voice(&self, voice: &str) -> Result<u64> {
         let row = sqlx::query(
             "select count(*) from jobs
-             where status in ('queued', 'running') and json_extract(request, '$.voice') = ?",
+             where status in ('queued', 'running') and (
+                 json_extract(request, '$.voice') = ?1
+                 or exists (select 1 from json_each(request, '$.script_voices') where value = ?1)
+             )",
         )
         .bind(voice)
         .fetch_one(&self.readers)
         .await?;
         Ok(row.try_get::<i64, _>(0)?.cast_unsigned())
+    }
+
+    /// Where a job stands, and the file of its result.
+    pub(in crate::jobs) async fn standing(&self, id: JobId) -> Result<Option<(JobStatus, Option<String>)>> {
+        sqlx::query("select status, output_file from jobs where id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await?
+            .map(|row| Ok((read_status(row.try_get(0)?)?, row.try_get(1)?)))
+            .transpose()
     }
 
     pub(in crate::jobs) async fn status(&self, id: JobId) -> Result<Option<JobStatus>> {
@@ -75,6 +88,11 @@ impl Store {
             .map(|row| read_status(row.try_get(0)?))
             .transpose()
     }
+}
+
+pub(super) fn read_redo(row: &SqliteRow) -> Result<Option<Redo>> {
+    let of = row.try_get::<Option<&str>, _>("redo_of")?.map(read_id).transpose()?;
+    Ok(of.zip(row.try_get("redo_chunk")?).map(|(job, chunk)| Redo { job, chunk }))
 }
 
 pub(super) fn read_job(row: &SqliteRow) -> Result<Job> {
@@ -113,5 +131,7 @@ pub(super) fn read_job(row: &SqliteRow) -> Result<Job> {
         batch: row
             .try_get::<Option<String>, _>("batch_id")?
             .zip(row.try_get::<Option<u32>, _>("batch_position")?),
+        redo: read_redo(row)?,
+        revision: row.try_get("revision")?,
     })
 }

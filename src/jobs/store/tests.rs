@@ -22,6 +22,8 @@ pub(super) async fn table() -> Table {
 
 pub(super) fn request(text: &str) -> SpeechRequest {
     SpeechRequest {
+        verbatim: false,
+        script_voices: std::collections::BTreeMap::new(),
         text: text.to_owned(),
         model: Some("tone".to_owned()),
         voice: "hum".to_owned(),
@@ -47,6 +49,7 @@ pub(super) fn output(id: JobId) -> Output {
 
 pub(super) fn checkpoint(position: u32) -> Checkpoint {
     Checkpoint {
+        version: 0,
         position,
         text: format!("chunk {position}"),
         model: "tone".to_owned(),
@@ -533,7 +536,7 @@ async fn only_ended_jobs_expire_and_their_chunks_go_with_them() {
         assert!(!table.store.delete(id).await.unwrap());
     }
     table
-        .run_sql("insert into chunks select id, 0, '', 'tone', 1, 1, 1, 1, null, null from jobs")
+        .run_sql("insert into chunks select id, 0, '', 'tone', 1, 1, 1, 1, null, null, 0 from jobs")
         .await
         .unwrap();
     assert!(table.store.delete(completed).await.unwrap());
@@ -571,7 +574,7 @@ async fn the_table_itself_refuses_states_that_make_no_sense() {
         "update jobs set output_file = null where status = 'completed'",
         "update jobs set created_at = 'yesterday'",
         "update jobs set waits_for = 'Godot' where status = 'running'",
-        "insert into chunks select 'nobody', 0, '', 'tone', 1, 1, 1, 1, null, null",
+        "insert into chunks select 'nobody', 0, '', 'tone', 1, 1, 1, 1, null, null, 0",
     ] {
         assert!(table.run_sql(nonsense).await.is_err(), "{nonsense}");
     }
@@ -744,7 +747,7 @@ async fn a_failed_job_is_tried_again_by_hand_with_its_chunks_and_others_are_not(
     let table = table().await;
     let [queued, running, completed, failed, cancelled] = table.one_of_each().await[..] else { panic!() };
     table
-        .run_sql("insert into chunks select id, 0, '', 'tone', 1, 1, 1, 1, null, null from jobs")
+        .run_sql("insert into chunks select id, 0, '', 'tone', 1, 1, 1, 1, null, null, 0 from jobs")
         .await
         .unwrap();
     for id in [queued, running, completed, cancelled, JobId::new()] {

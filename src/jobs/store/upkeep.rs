@@ -109,12 +109,16 @@ impl Look {
         .collect()
     }
 
-    pub(in crate::jobs) async fn status(&mut self, id: JobId) -> Result<Option<JobStatus>> {
-        sqlx::query("select status from jobs where id = ?")
+    /// Where a job stands, and the file of its result.
+    pub(in crate::jobs) async fn standing(
+        &mut self,
+        id: JobId,
+    ) -> Result<Option<(JobStatus, Option<String>)>> {
+        sqlx::query("select status, output_file from jobs where id = ?")
             .bind(id.to_string())
             .fetch_optional(&mut self.connection)
             .await?
-            .map(|row| read_status(row.try_get(0)?))
+            .map(|row| Ok((read_status(row.try_get(0)?)?, row.try_get(1)?)))
             .transpose()
     }
 }

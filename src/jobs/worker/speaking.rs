@@ -16,7 +16,7 @@ use crate::jobs::meters::ChunkOutcome;
 use crate::jobs::outputs::Outputs;
 use crate::jobs::pace::Lap;
 use crate::jobs::store::{Checkpoint, Claim};
-use crate::jobs::{Output, Priority, Shared, now_ms, with_causes};
+use crate::jobs::{Output, Priority, Redo, Shared, now_ms, with_causes};
 use crate::speech::assemble::{SpokenChunk, assemble};
 use crate::speech::chunk::Chunk;
 use crate::speech::engine::{Lease, OnBlock, OnProgress};
@@ -54,6 +54,8 @@ pub(super) struct Speaking {
     pub(super) progress: Arc<Progress>,
     /// What listeners follow.
     pub(super) live: Arc<Live>,
+    /// What it speaks is to be a part of another job.
+    pub(super) redo: Option<Redo>,
 }
 
 impl Speaking {
@@ -113,7 +115,7 @@ impl Speaking {
         let info = Arc::clone(self.lease.info());
         let chunks = self.plan(request, &info).await?;
         let mut spoken = self.shared.store.checkpoints(self.claim.id).await?;
-        self.live.begin(info.sample_rate, chunks.iter().map(|chunk| (chunk.text.clone(), chunk.pause)));
+        self.live.begin(info.sample_rate, &chunks);
         let characters: usize = chunks.iter().map(|chunk| chunk.text.chars().count()).sum();
         let percent_per_character = SPOKEN / characters.max(1) as f32;
         let mut before = 0.0;
@@ -147,7 +149,14 @@ impl Speaking {
             before += length;
             self.progress.raise(before);
         }
-        self.join(request, &info, chunks).await
+        let spoken = self.join(request, &info, chunks).await?;
+        match self.redo {
+            None => Ok(spoken),
+            Some(redo) => {
+                let adoption = self.adopt(redo, &info, request.voice.clone()).await?;
+                Ok(Spoken { adoption: Some(adoption), ..spoken })
+            }
+        }
     }
 
     async fn plan(&self, request: &SpeechRequest, info: &Arc<ModelInfo>) -> Result<Vec<Chunk>, Stopped> {
@@ -254,6 +263,7 @@ impl Speaking {
             samples: count,
             took_ms,
             digest,
+            version: 0,
         };
         self.keep(&checkpoint, first_block.load(Ordering::Relaxed)).await?;
         self.shared.meters.chunk(outcome, takes);
@@ -303,8 +313,9 @@ impl Speaking {
                 .zip(chunks)
                 .map(|(position, chunk)| SpokenChunk {
                     path: outputs.chunk_path(id, position),
+                    joint: chunk.joint(),
                     text: chunk.text,
-                    pause: chunk.pause,
+                    voice: chunk.voice,
                     report: outputs.report(id, position),
                 })
                 .collect();
@@ -312,14 +323,14 @@ impl Speaking {
             let (bytes, assembled) = outputs.publish::<_, Stopped>(&file_name, |file| {
                 Ok(assemble(&spoken, sample_rate, &request, &cancel, file)?)
             })?;
-            outputs.write_timeline(id, &assembled.timeline)?;
+            outputs.write_timeline(&file_name, &assembled.timeline)?;
             let duration_ms = assembled.duration_ms;
             Ok::<_, Stopped>(Output { file_name, format: request.format, bytes, duration_ms })
         });
         let output = output.await??;
         self.learn(info, (0, 0), begun);
         self.progress.raise(99.0);
-        Ok(Spoken { output, encode_ms: millis(begun.elapsed()) })
+        Ok(Spoken { output, encode_ms: millis(begun.elapsed()), adoption: None })
     }
 }
 
@@ -331,7 +342,7 @@ fn order(
     chunk: &Chunk,
 ) -> Result<ChunkRequest, Stopped> {
     // Accepted a while ago: its voice may have been removed since, or carry the name that an older server kept.
-    let voice = voice_id(&request.voice, info)
+    let voice = voice_id(chunk.voice.as_ref().unwrap_or(&request.voice), info)
         .map_err(|unknown| Stopped::Model(ModelError::UnknownVoice(unknown.wanted)))?;
     Ok(ChunkRequest {
         text: chunk.text.clone(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::STORE_PAUSE;
 use crate::files::{FileError, is_for_lack_of_room};
+use crate::jobs::store::Adoption;
 use crate::jobs::{Output, StoreError};
 use crate::speech::assemble::AssembleError;
 use crate::speech::catalog::UnknownModel;
@@ -31,6 +32,10 @@ pub(super) enum Stopped {
     Outputs(#[from] FileError),
     #[error("the job could not be kept up to date")]
     Store(#[from] StoreError),
+    #[error("the job whose chunk was to be replaced is gone, or has another result by now")]
+    NothingToRedo,
+    #[error("the other chunks of the job are no longer kept; speak the whole of it again")]
+    ChunksGone,
     #[error("the job crashed; this is a bug")]
     Crashed(#[from] tokio::task::JoinError),
 }
@@ -44,7 +49,12 @@ impl Stopped {
             Self::Outputs(_) => Some("disk"),
             Self::Crashed(_) => Some(Failure::Crash.as_str()),
             Self::Stitch(_) | Self::Store(_) => Some("other"),
-            Self::Lost | Self::Interrupted | Self::Overtaken | Self::NoModel(_) => None,
+            Self::Lost
+            | Self::Interrupted
+            | Self::Overtaken
+            | Self::NoModel(_)
+            | Self::NothingToRedo
+            | Self::ChunksGone => None,
         }
     }
 
@@ -69,6 +79,8 @@ pub(super) struct Spoken {
     pub(super) output: Output,
     /// Milliseconds to join, encode and sync it.
     pub(super) encode_ms: u64,
+    /// What it is to another job.
+    pub(super) adoption: Option<Adoption>,
 }
 
 impl From<AssembleError> for Stopped {

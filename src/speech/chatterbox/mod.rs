@@ -8,6 +8,8 @@ mod marking;
 mod prospect;
 mod spoken;
 mod wishes;
+#[cfg(test)]
+mod word_times;
 
 pub use chatterbox::bench;
 use chatterbox::device::{Choice, Request};

@@ -10,12 +10,29 @@ pub(crate) mod sentences;
 
 use std::ops::Range;
 
+use super::stitch::Joint;
+
 /// One piece of text, not empty, without whitespace around it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Chunk {
     pub text: String,
     /// What lies between this chunk and the next: decides how long the pause is.
     pub pause: Boundary,
+    /// The id of its own voice, where the text changes it.
+    pub voice: Option<String>,
+    /// Its tempo beside that of the whole.
+    pub rate: f32,
+}
+
+impl Chunk {
+    /// In the voice and at the tempo of the whole.
+    pub fn new(text: impl Into<String>, pause: Boundary) -> Self {
+        Self { text: text.into(), pause, voice: None, rate: 1.0 }
+    }
+
+    pub fn joint(&self) -> Joint {
+        Joint { pause: self.pause, rate: self.rate }
+    }
 }
 
 /// Where a chunk ends.
@@ -161,7 +178,7 @@ fn pack(
         }
         packed.push(segment);
     }
-    packed.into_iter().map(|part| Chunk { text: text[part.range].to_owned(), pause: part.boundary }).collect()
+    packed.into_iter().map(|part| Chunk::new(&text[part.range], part.boundary)).collect()
 }
 
 fn speaks(text: &str) -> bool {

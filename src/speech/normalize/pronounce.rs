@@ -9,23 +9,27 @@ use super::rewrite::rewrite;
 use super::tags;
 
 /// What stands in a text, and what to say for it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Pronunciation {
     pub text: String,
     pub say: String,
     /// Only where capitals agree.
     #[serde(default)]
     pub match_case: bool,
+    /// Only where this voice speaks, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<String>,
 }
 
-/// `text` with every entry's words replaced.
-pub fn pronounce(text: &str, entries: &[Pronunciation]) -> String {
-    let mut sorted: Vec<&Pronunciation> = entries.iter().collect();
+/// `text`, which `voice` is to speak, with every entry's words replaced.
+pub fn pronounce(text: &str, entries: &[Pronunciation], voice: &str) -> String {
+    let is_for_it = |entry: &&Pronunciation| entry.voice.as_deref().is_none_or(|only| only == voice);
+    let mut sorted: Vec<&Pronunciation> = entries.iter().filter(is_for_it).collect();
     // Stable: of two alike, the first counts.
     sorted.sort_by_key(|entry| std::cmp::Reverse(entry.text.len()));
     let alternatives: Vec<String> = sorted.iter().map(|entry| alternative(entry)).collect();
     // The settings bound how many and how long; a pattern too large for the engine cannot come of that.
-    let (false, Ok(pattern)) = (entries.is_empty(), Regex::new(&alternatives.join("|"))) else {
+    let (false, Ok(pattern)) = (sorted.is_empty(), Regex::new(&alternatives.join("|"))) else {
         return text.to_owned();
     };
     let (lifted, tags) = tags::lift(&text.replace(tags::PLACE, ""));
@@ -57,7 +61,7 @@ mod tests {
     use super::*;
 
     fn entry(text: &str, say: &str, match_case: bool) -> Pronunciation {
-        Pronunciation { text: text.to_owned(), say: say.to_owned(), match_case }
+        Pronunciation { text: text.to_owned(), say: say.to_owned(), match_case, voice: None }
     }
 
     #[test]
@@ -77,10 +81,10 @@ mod tests {
             ("[SQL] stays, SQL not", "[SQL] stays, sequel not"),
             ("nothing here", "nothing here"),
         ] {
-            assert_eq!(pronounce(text, &entries), said);
+            assert_eq!(pronounce(text, &entries, ""), said);
         }
-        assert_eq!(pronounce("SQL", &[]), "SQL");
-        assert_eq!(pronounce("a $1 b", &[entry("b", "$0 {x}", false)]), "a $1 $0 {x}");
+        assert_eq!(pronounce("SQL", &[], ""), "SQL");
+        assert_eq!(pronounce("a $1 b", &[entry("b", "$0 {x}", false)], ""), "a $1 $0 {x}");
     }
 
     #[test]

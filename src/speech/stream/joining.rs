@@ -6,14 +6,13 @@
 //! chunk may end in it. At another tempo than the model's own, and where silences inside are shortened, a chunk is let go when
 //! it is whole.
 
-use std::ops::Range;
-
 use waveform::fade;
 use waveform::levels::peak;
 use waveform::resample::Resampler;
 
 use crate::speech::chunk::Boundary;
 use crate::speech::stitch::{Stitching, Trim, finished};
+use crate::speech::timeline::Span;
 
 /// Below this peak nothing is taken for speech yet: 46 dB below full scale.
 const FAINTEST: f32 = 0.005;
@@ -22,23 +21,32 @@ const FAINTEST: f32 = 0.005;
 pub(super) struct Joining {
     stitching: Stitching,
     resampler: Resampler,
+    /// The tempo of the chunk beside that of the whole.
+    rate: f32,
     /// The chunk so far, at the model's rate.
     chunk: Vec<f32>,
     /// Where what was let go began and ended.
     sent: Option<(usize, usize)>,
-    /// Samples of all before the chunk, pauses and all, at the model's rate.
-    at: usize,
+    /// Samples let go in all, at the model's rate.
+    passed: u64,
+    /// Of them those before the chunk.
+    before: u64,
 }
 
 impl Joining {
     pub(super) fn new(stitching: Stitching) -> Self {
         let resampler = Resampler::new(stitching.model_rate, stitching.output_rate);
-        Self { stitching, resampler, chunk: Vec::new(), sent: None, at: 0 }
+        Self { stitching, resampler, rate: 1.0, chunk: Vec::new(), sent: None, passed: 0, before: 0 }
     }
 
     /// Samples of the chunk that were pushed.
     pub(super) fn heard(&self) -> usize {
         self.chunk.len()
+    }
+
+    /// The tempo of the chunk that comes, beside that of the whole; before anything of it is pushed.
+    pub(super) fn set_rate(&mut self, rate: f32) {
+        self.rate = rate;
     }
 
     /// More of the chunk; appends what can be let go to `out`.
@@ -55,31 +63,40 @@ impl Joining {
 
     /// Where a vowel may be shortened, and what is silence beside the loudest place, hang on all of a chunk.
     fn needs_the_whole(&self) -> bool {
-        (self.stitching.speed - 1.0).abs() > 1e-6 || self.stitching.longest_silence.is_some()
+        (self.stitching.at_rate(self.rate).speed - 1.0).abs() > 1e-6
+            || self.stitching.longest_silence.is_some()
     }
 
-    /// The chunk is whole: appends the rest of it and its pause. Where it lies, and where the next one will begin, in samples
-    /// of the result.
-    pub(super) fn end_chunk(&mut self, boundary: Boundary, out: &mut Vec<f32>) -> (Range<u64>, u64) {
+    /// The chunk is whole: appends the rest of it and its pause. Returns where it lies in the sound.
+    pub(super) fn end_chunk(&mut self, boundary: Boundary, out: &mut Vec<f32>) -> Span {
         let chunk = std::mem::take(&mut self.chunk);
-        let (rest, gone) = match self.sent.take() {
-            None => (finished(&chunk, &self.stitching), 0),
+        let (rest, heard) = match self.sent.take() {
+            None => {
+                let whole = finished(&chunk, &self.stitching.at_rate(self.rate));
+                (whole.clone(), whole)
+            }
             Some((start, sent)) => {
                 let end = self.stitching.kept(&chunk).end.max(sent);
                 let mut rest = chunk[sent..end].to_vec();
                 fade::fade_out(&mut rest, self.stitching.edge());
-                (rest, sent - start)
+                (rest, chunk[start..end].to_vec())
             }
         };
-        let pause = self.stitching.pause(boundary);
-        self.resampler.process(&rest, out);
-        self.resampler.process(&vec![0.0; pause], out);
-        let (start, end) = (self.at, self.at + gone + rest.len());
-        self.at = end + pause;
-        // The resampler has no delay, so places only scale.
-        let (from, to) = (u64::from(self.stitching.model_rate), u64::from(self.stitching.output_rate));
-        let placed = |sample: usize| sample as u64 * to / from;
-        (placed(start)..placed(end), placed(self.at))
+        self.pass(&rest, out);
+        let span = self.stitching.span(self.before, &heard);
+        self.pass(&vec![0.0; self.stitching.pause(boundary)], out);
+        self.before = self.passed;
+        span
+    }
+
+    /// Where the chunk that comes next will begin, in samples of the result.
+    pub(super) fn next_place(&self) -> u64 {
+        self.stitching.span(self.before, &[]).place.start
+    }
+
+    fn pass(&mut self, samples: &[f32], out: &mut Vec<f32>) {
+        self.resampler.process(samples, out);
+        self.passed += samples.len() as u64;
     }
 
     /// That was the last chunk.
@@ -103,7 +120,7 @@ impl Joining {
         if sent == start {
             fade::fade_in(&mut new, edge);
         }
-        self.resampler.process(&new, out);
+        self.pass(&new, out);
         self.sent = Some((start, end));
     }
 }
@@ -189,11 +206,11 @@ mod tests {
             let mut begins = 0;
             for ((samples, boundary), span) in chunks.iter().zip(&filed.spans) {
                 joining.push(samples, &mut Vec::new());
-                let (place, next) = joining.end_chunk(*boundary, &mut Vec::new());
+                let place = joining.end_chunk(*boundary, &mut Vec::new()).place;
                 assert!(place.start.abs_diff(span.place.start) <= 1, "{place:?} {:?}", span.place);
                 assert!(place.end.abs_diff(span.place.end) <= 1, "{place:?} {:?}", span.place);
                 assert_eq!(place.start, begins);
-                begins = next;
+                begins = joining.next_place();
             }
         }
     }

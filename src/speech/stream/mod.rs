@@ -8,7 +8,6 @@
 mod growing;
 mod joining;
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use waveform::wav::{self, WavError};
 
 use super::SpeechRequest;
 use super::assemble::encoding;
-use super::chunk::Boundary;
+use super::chunk::Chunk;
 use super::stitch::Stitching;
 use super::timeline::{Span, SpokenText};
 pub use growing::Growing;
@@ -49,7 +48,7 @@ struct State {
     run: Option<Run>,
     ending: Option<Ending>,
     /// Where the first chunks lie in the result, as the first reader found them. A run that begins again changes nothing there.
-    places: Vec<Range<u64>>,
+    places: Vec<Span>,
     /// Where the chunk behind them begins.
     next_place: u64,
 }
@@ -58,9 +57,7 @@ struct State {
 struct Run {
     /// Hz of the chunks.
     model_rate: u32,
-    texts: Vec<String>,
-    /// What follows each chunk.
-    pauses: Vec<Boundary>,
+    chunks: Arc<[Chunk]>,
     /// Chunks on the disk, from the first on.
     whole: usize,
     /// The chunk behind them, as far as it is spoken and handed out.
@@ -68,11 +65,10 @@ struct Run {
 }
 
 impl Live {
-    /// A run of these chunks begins, or begins again: their texts, and what follows each.
-    pub fn begin(&self, model_rate: u32, chunks: impl IntoIterator<Item = (String, Boundary)>) {
-        let (texts, pauses) = chunks.into_iter().unzip();
+    /// A run of these chunks begins, or begins again.
+    pub fn begin(&self, model_rate: u32, chunks: &[Chunk]) {
         self.change(|state| {
-            state.run = Some(Run { model_rate, texts, pauses, whole: 0, samples: Vec::new() });
+            state.run = Some(Run { model_rate, chunks: chunks.into(), whole: 0, samples: Vec::new() });
             // A failed job that is tried again has not ended.
             state.ending = None;
         });
@@ -83,23 +79,23 @@ impl Live {
     pub fn heard(&self, sample_rate: u32) -> Option<Heard> {
         let state = self.lock();
         let run = state.run.as_ref()?;
-        let spoken = |(text, place): (&String, &Range<u64>)| {
-            let span = Span { place: place.clone(), silences: Vec::new() };
-            SpokenText::new(text, &span, sample_rate, None)
+        let spoken = |(chunk, span): (&Chunk, &Span)| {
+            let spoken = SpokenText::new(&chunk.text, span, sample_rate, None);
+            SpokenText { voice: chunk.voice.clone(), ..spoken }
         };
-        let chunks = run.texts.iter().zip(&state.places).map(spoken).collect();
-        let next = run.texts.get(state.places.len()).map(|text| Next {
-            text: text.clone(),
+        let chunks = run.chunks.iter().zip(&state.places).map(spoken).collect();
+        let next = run.chunks.get(state.places.len()).map(|chunk| Next {
+            text: chunk.text.clone(),
             start_ms: state.next_place * 1_000 / u64::from(sample_rate.max(1)),
         });
         Some(Heard { chunks, next })
     }
 
     /// A reader from the first word on has let go of this chunk.
-    fn place(&self, chunk: usize, (place, next): (Range<u64>, u64)) {
+    fn place(&self, chunk: usize, span: Span, next: u64) {
         let mut state = self.lock();
         if state.places.len() == chunk {
-            state.places.push(place);
+            state.places.push(span);
             state.next_place = next;
         }
     }
@@ -149,14 +145,14 @@ impl Live {
                 return Some(News::Broken);
             }
             let run = state.run.as_ref()?;
-            if chunk >= run.pauses.len() {
+            if chunk >= run.chunks.len() {
                 return Some(News::End);
             }
             if run.whole > chunk {
-                return Some(News::OnDisk(run.pauses[chunk]));
+                return Some(News::OnDisk(run.chunks[chunk].clone()));
             }
             let new = run.samples.get(offset..).filter(|new| run.whole == chunk && !new.is_empty());
-            new.map(|new| News::Samples(new.to_vec()))
+            new.map(|new| News::Samples(new.to_vec(), run.chunks[chunk].rate))
         };
         let state = self.lock();
         if let Some(news) = news(&state) {
@@ -192,9 +188,10 @@ pub struct Next {
 #[derive(Debug)]
 enum News {
     Nothing,
-    Samples(Vec<f32>),
-    /// The chunk is a file, and is followed by this.
-    OnDisk(Boundary),
+    /// More of the chunk, which has this tempo.
+    Samples(Vec<f32>, f32),
+    /// The chunk is a file.
+    OnDisk(Chunk),
     /// That was the last one.
     End,
     Broken,
@@ -232,6 +229,8 @@ pub struct Reader {
     /// A head waits for the sound behind it.
     unsent: Vec<u8>,
     is_over: bool,
+    /// Chunks whose ends were given and not told yet.
+    spoken: Vec<SpokenText>,
 }
 
 impl Reader {
@@ -251,6 +250,7 @@ impl Reader {
             sound: None,
             unsent: Vec::new(),
             is_over: false,
+            spoken: Vec::new(),
         }
     }
 
@@ -264,6 +264,16 @@ impl Reader {
             self.step(&mut bytes)?;
         }
         Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// The chunks that ended in what [`Reader::next`] gave since the last call, and when they are heard in this sound.
+    pub fn take_spoken(&mut self) -> Vec<SpokenText> {
+        std::mem::take(&mut self.spoken)
+    }
+
+    /// Whether everything was given.
+    pub fn is_over(&self) -> bool {
+        self.is_over
     }
 
     fn step(&mut self, bytes: &mut Vec<u8>) -> Result<(), StreamError> {
@@ -285,19 +295,25 @@ impl Reader {
         let mut joined = Vec::new();
         match news {
             News::Nothing => {}
-            News::Samples(samples) => joining.push(&samples, &mut joined),
-            News::OnDisk(boundary) => {
+            News::Samples(samples, rate) => {
+                joining.set_rate(rate);
+                joining.push(&samples, &mut joined);
+            }
+            News::OnDisk(chunk) => {
                 let file = wav::read((self.path)(self.chunk));
                 let samples = file.map_err(|error| match self.live.next(self.chunk, offset) {
                     // The files of a cancelled job are removed.
                     News::Broken => StreamError::Broken,
                     _ => error.into(),
                 })?;
+                joining.set_rate(chunk.rate);
                 joining.push(samples.samples.get(offset..).unwrap_or_default(), &mut joined);
-                let place = joining.end_chunk(boundary, &mut joined);
+                let span = joining.end_chunk(chunk.pause, &mut joined);
+                let spoken = SpokenText::new(&chunk.text, &span, self.request.sample_rate, None);
                 if self.place == Place::Start {
-                    self.live.place(self.chunk, place);
+                    self.live.place(self.chunk, span, joining.next_place());
                 }
+                self.spoken.push(SpokenText { voice: chunk.voice, ..spoken });
                 self.chunk += 1;
             }
             News::End => {

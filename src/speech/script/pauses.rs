@@ -48,7 +48,7 @@ pub fn check(text: &str) -> Result<(), &str> {
     wrong.map_or(Ok(()), |found| Err(&text[found.get_match().range()]))
 }
 
-fn length(number: &str, unit: &str) -> Option<Duration> {
+pub(super) fn length(number: &str, unit: &str) -> Option<Duration> {
     let number: f64 = number.parse().ok()?;
     let seconds = match unit.to_ascii_lowercase().as_str() {
         "ms" => number / 1_000.0,

@@ -49,7 +49,7 @@ impl Caller {
         if context.requires_keys && !self.client.owner.is_empty() {
             context.jobs.revoked(&self.client.owner).await;
         } else {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

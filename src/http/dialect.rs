@@ -112,10 +112,10 @@ fn code(error: &ApiError) -> Option<&'static str> {
         | ApiError::BodyUnreadable(_) => Some("invalid_json"),
         ApiError::BodyTooLarge { .. } => Some("request_too_large"),
         ApiError::QueueFull { .. }
+        | ApiError::CharactersSpent { .. }
         | ApiError::ClientFull { .. }
         | ApiError::TooManyFollowers { .. }
         | ApiError::TooManyWaiting { .. } => Some("rate_limit_exceeded"),
-        ApiError::CharactersSpent { .. } => Some("rate_limit_exceeded"),
         ApiError::AudioSpent { .. } | ApiError::BeyondQuota { .. } => Some("quota_exceeded"),
         ApiError::NoKey | ApiError::UnknownKey => Some("invalid_api_key"),
         ApiError::Scope { .. } => Some("missing_permissions"),

@@ -9,6 +9,7 @@ mod quota;
 mod scope;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -308,8 +309,12 @@ impl KeyMemory {
 fn drawn(prefix: &str) -> Result<Secret, KeyError> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Secret(format!("{prefix}{hex}")))
+    let mut secret = prefix.to_owned();
+    for byte in bytes {
+        // A String takes whatever is written.
+        let _ = write!(secret, "{byte:02x}");
+    }
+    Ok(Secret(secret))
 }
 
 fn digest(secret: &str) -> String {

@@ -145,7 +145,7 @@ export default {
   "player.transcript": "Der Text, Satz für Satz",
   "player.of": "{now} von {total}",
   "player.lost": "Der Ton konnte nicht geladen werden. Vielleicht hat der Server ihn entfernt, oder er ist nicht erreichbar.",
-  "player.download-as": "Als…",
+  "player.download-as": "Andere Formate",
   "player.other-formats": "Ton",
   "player.captions": "Untertitel",
   "player.redo": "Diesen Satz neu sprechen",

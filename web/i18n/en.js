@@ -145,7 +145,7 @@ export default {
   "player.transcript": "The text, sentence by sentence",
   "player.of": "{now} of {total}",
   "player.lost": "The audio could not be loaded. The server may have removed it, or cannot be reached.",
-  "player.download-as": "As…",
+  "player.download-as": "Other formats",
   "player.other-formats": "Sound",
   "player.captions": "Captions",
   "player.redo": "Speak this sentence anew",

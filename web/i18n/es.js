@@ -145,7 +145,7 @@ export default {
   "player.transcript": "El texto, frase por frase",
   "player.of": "{now} de {total}",
   "player.lost": "No se pudo cargar el audio. Quizá el servidor lo borró, o no se puede llegar a él.",
-  "player.download-as": "Como…",
+  "player.download-as": "Otros formatos",
   "player.other-formats": "Sonido",
   "player.captions": "Subtítulos",
   "player.redo": "Decir esta frase de nuevo",

@@ -145,7 +145,7 @@ export default {
   "player.transcript": "Le texte, phrase par phrase",
   "player.of": "{now} sur {total}",
   "player.lost": "L’audio n’a pas pu être chargé. Le serveur l’a peut-être supprimé, ou il est injoignable.",
-  "player.download-as": "En…",
+  "player.download-as": "Autres formats",
   "player.other-formats": "Son",
   "player.captions": "Sous-titres",
   "player.redo": "Redire cette phrase",

@@ -145,7 +145,7 @@ export default {
   "player.transcript": "逐句文本",
   "player.of": "{now} / {total}",
   "player.lost": "无法加载音频。服务器可能已将其删除,或无法连接。",
-  "player.download-as": "其他格式…",
+  "player.download-as": "其他格式",
   "player.other-formats": "音频",
   "player.captions": "字幕",
   "player.redo": "重读这一句",

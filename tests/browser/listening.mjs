@@ -153,7 +153,8 @@ test("a sentence is chosen while the job is still being spoken", async ({ page, 
   await page.waitForFunction(() => document.querySelector(".sentence[aria-current]")?.dataset.index === "1");
   await page.locator(".sentence").nth(0).click();
   await page.waitForFunction(() => document.querySelector(".sentence[aria-current]")?.dataset.index === "0");
-  await page.click("#cancel");
+  // Whether or not it is still being spoken.
+  await page.keyboard.press("Escape");
 });
 
 test("a finished job downloads in another format and as captions", async ({ page, url }) => {

@@ -233,6 +233,21 @@ test("where the browser wants a press first it stays paused, with what came kept
   sound.stop();
 });
 
+test("leave to sound that comes late is taken, and what is shown is what is heard", async () => {
+  let allow = null;
+  const { sound, context, streams } = listening();
+  const resume = context.resume;
+  context.resume = () => new Promise((resolve) => { allow = () => resume.call(context).then(resolve); });
+  await settle();
+  streams[0].feed(wav(ramp(500)));
+  await sound.play();
+  assert.equal(sound.playing, false);
+  await allow();
+  await settle();
+  assert.ok(sound.playing);
+  sound.stop();
+});
+
 test("the shape grows with the sound", async () => {
   const { sound, streams } = listening();
   await settle();

@@ -12,6 +12,8 @@ const AFTER_GAP = 1;
 /** So far ahead are buffers handed to the audio clock; page timers may sleep for a second. */
 const SCHEDULED = 4;
 const TICK_MS = 200;
+/** After this long without leave to sound it is shown as paused. */
+const ALLOWED_MS = 500;
 /** Sound kept before and behind the place that is heard, in seconds; at 24 kHz a minute takes 3 MB. */
 const AHEAD = 600;
 const BEHIND = 600;
@@ -37,6 +39,8 @@ export function createLiveSound({ open, context, from = 0, onChange, onEnd, time
   let isWhole = false;
   let isOver = false;
   let wants = false;
+  /** The browser has not let it sound yet. */
+  let isBlocked = false;
   /** The next sample to hand to the clock; null until the rate is known. */
   let cursor = null;
   /** When which sample sounds: the last uninterrupted run. */
@@ -183,6 +187,13 @@ export function createLiveSound({ open, context, from = 0, onChange, onEnd, time
     sounding.clear();
   }
 
+  /** The browser lets it sound, perhaps later than it was waited for. */
+  function allow() {
+    if (!isBlocked) return;
+    isBlocked = false;
+    onChange();
+  }
+
   function finish(error) {
     if (isOver) return;
     isOver = true;
@@ -202,7 +213,7 @@ export function createLiveSound({ open, context, from = 0, onChange, onEnd, time
     },
     /** Whether it is to be heard, though it may wait for sound. */
     get playing() {
-      return wants && !isOver;
+      return wants && !isOver && !isBlocked;
     },
     /** It is to be heard, and there is nothing to hear yet. */
     get waiting() {
@@ -213,10 +224,11 @@ export function createLiveSound({ open, context, from = 0, onChange, onEnd, time
     shapeRate: SHAPE_RATE,
     async play() {
       wants = true;
-      // Never settles where the browser wants a press first.
-      const allowed = context.resume().then(() => true);
-      await Promise.race([allowed, new Promise((resolve) => timers.setTimeout(resolve, 500))]);
-      if (context.state !== "running" && !isOver) wants = false;
+      isBlocked = false;
+      // Settles late on a busy machine, and never where the browser wants a press first.
+      const allowed = context.resume().then(allow);
+      await Promise.race([allowed, new Promise((resolve) => timers.setTimeout(resolve, ALLOWED_MS))]);
+      isBlocked = wants && context.state !== "running";
       tick();
       onChange();
     },

@@ -63,7 +63,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
         // Before anything is touched: a server that cannot be reached must not take up jobs.
         let listener = listen(&settings.server.host, settings.server.port).await?;
         let wyoming = match &settings.wyoming {
-            Wyoming { enabled: true, host, port } => Some(listen(host, *port).await?),
+            Wyoming { enabled: true, host, port, .. } => Some(listen(host, *port).await?),
             Wyoming { enabled: false, .. } => None,
         };
         let address = listener.local_addr().map_err(CliError::Serve)?;

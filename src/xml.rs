@@ -98,7 +98,7 @@ impl<'t> Reader<'t> {
             if !rest.starts_with('<') {
                 let length = rest.find('<').unwrap_or(rest.len());
                 self.at += length;
-                let text = self.plain(at, &rest[..length])?;
+                let text = plain(at, &rest[..length])?;
                 if self.open.is_empty() {
                     if text.trim_start_matches('\u{feff}').trim().is_empty() {
                         continue;
@@ -108,9 +108,9 @@ impl<'t> Reader<'t> {
                 return Ok(Some(Node::Text { text, at }));
             }
             if let Some(comment) = rest.strip_prefix("<!--") {
-                self.at += 7 + self.length_to(comment, "-->", at, "a comment")?;
+                self.at += 7 + length_to(comment, "-->", at, "a comment")?;
             } else if let Some(data) = rest.strip_prefix("<![CDATA[") {
-                let length = self.length_to(data, "]]>", at, "a CDATA section")?;
+                let length = length_to(data, "]]>", at, "a CDATA section")?;
                 self.at += 12 + length;
                 if self.open.is_empty() {
                     return Err(XmlError::new(at, "there is text outside of the outermost element"));
@@ -122,18 +122,13 @@ impl<'t> Reader<'t> {
                 if at > 0 || !instruction.starts_with("xml ") {
                     return Err(XmlError::new(at, "processing instructions are not read"));
                 }
-                self.at += 4 + self.length_to(instruction, "?>", at, "the XML declaration")?;
+                self.at += 4 + length_to(instruction, "?>", at, "the XML declaration")?;
             } else if rest.starts_with("</") {
                 return self.end().map(Some);
             } else {
                 return self.start().map(|element| Some(Node::Start(element)));
             }
         }
-    }
-
-    /// Bytes before `mark`.
-    fn length_to(&self, rest: &str, mark: &str, at: usize, what: &str) -> Result<usize, XmlError> {
-        rest.find(mark).ok_or_else(|| XmlError::new(at, format!("{what} is never closed")))
     }
 
     fn end(&mut self) -> Result<Node<'t>, XmlError> {
@@ -206,7 +201,7 @@ impl<'t> Reader<'t> {
             return Err(XmlError::new(at + 1 + place, format!("the value of {name} has a <; write &lt;")));
         }
         self.at += length + 2;
-        Ok((name, self.plain(at + 1, value)?))
+        Ok((name, plain(at + 1, value)?))
     }
 
     fn name(&mut self) -> Result<&'t str, XmlError> {
@@ -228,26 +223,31 @@ impl<'t> Reader<'t> {
         self.at += length;
         length > 0
     }
+}
 
-    /// With references replaced by what they stand for.
-    fn plain(&self, at: usize, raw: &str) -> Result<String, XmlError> {
-        let mut text = String::with_capacity(raw.len());
-        let mut from = 0;
-        while let Some(found) = raw[from..].find('&').map(|found| from + found) {
-            text.push_str(&raw[from..found]);
-            let end = raw[found..].find(';').filter(|length| *length <= 10).map(|length| found + length);
-            let wrong = || {
-                let said: String = raw[found..].chars().take(12).collect();
-                let expected = "&amp; &lt; &gt; &quot; &apos; and characters by number are read";
-                XmlError::new(at + found, format!("{said:?} stands for nothing known; {expected}"))
-            };
-            let end = end.ok_or_else(wrong)?;
-            text.push(character(&raw[found + 1..end]).ok_or_else(wrong)?);
-            from = end + 1;
-        }
-        text.push_str(&raw[from..]);
-        Ok(text)
+/// Bytes before `mark`.
+fn length_to(rest: &str, mark: &str, at: usize, what: &str) -> Result<usize, XmlError> {
+    rest.find(mark).ok_or_else(|| XmlError::new(at, format!("{what} is never closed")))
+}
+
+/// With references replaced by what they stand for.
+fn plain(at: usize, raw: &str) -> Result<String, XmlError> {
+    let mut text = String::with_capacity(raw.len());
+    let mut from = 0;
+    while let Some(found) = raw[from..].find('&').map(|found| from + found) {
+        text.push_str(&raw[from..found]);
+        let end = raw[found..].find(';').filter(|length| *length <= 10).map(|length| found + length);
+        let wrong = || {
+            let said: String = raw[found..].chars().take(12).collect();
+            let expected = "&amp; &lt; &gt; &quot; &apos; and characters by number are read";
+            XmlError::new(at + found, format!("{said:?} stands for nothing known; {expected}"))
+        };
+        let end = end.ok_or_else(wrong)?;
+        text.push(character(&raw[found + 1..end]).ok_or_else(wrong)?);
+        from = end + 1;
     }
+    text.push_str(&raw[from..]);
+    Ok(text)
 }
 
 fn character(reference: &str) -> Option<char> {
@@ -277,9 +277,10 @@ mod tests {
             match reader.read() {
                 Ok(None) => return Ok(told),
                 Ok(Some(Node::Start(element))) => {
-                    told.push_str(&format!("<{}", element.name));
+                    told.push('<');
+                    told.push_str(element.name);
                     for (name, value) in &element.attributes {
-                        told.push_str(&format!(" {name}={value:?}"));
+                        told.extend([" ", name, "=", &format!("{value:?}")]);
                     }
                     told.push('>');
                 }

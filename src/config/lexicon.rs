@@ -94,8 +94,9 @@ fn entries(text: &str, lexicon: &Lexicon) -> Result<Vec<OwnPronunciation>, XmlEr
                         is_preferred = element.attribute("prefer") == Some("true");
                     }
                     // What is told about the lexicon or an entry.
-                    (Some("lexicon"), "meta" | "metadata") | (Some("lexeme"), "example") => {}
-                    (Some("metadata" | "example"), _) => {}
+                    (Some("lexicon"), "meta" | "metadata")
+                    | (Some("lexeme"), "example")
+                    | (Some("metadata" | "example"), _) => {}
                     (Some(outer), other) => {
                         return refuse(format!("<{other}> has no meaning within <{outer}>"));
                     }

@@ -165,14 +165,13 @@ impl Cleaner {
                 break;
             }
             match self.use_of(&file).await? {
-                Use::Needed => {}
                 Use::Kept => chunks.push(file),
                 Use::None if file.age() >= grace => {
                     tracing::debug!(path = %file.path.display(), "removing a file that no job needs");
                     spawn_blocking(move || file.remove()).await??;
                     removed += 1;
                 }
-                Use::None => {}
+                Use::Needed | Use::None => {}
             }
         }
         Ok((removed, chunks))

@@ -155,14 +155,23 @@ pub fn plan(request: &SpeechRequest, info: &model::ModelInfo) -> Vec<chunk::Chun
         let voice = named.map(|voice| request.script_voices.get(&voice.name).unwrap_or(&voice.name));
         let voice = voice.filter(|id| **id != request.voice);
         let speaks = voice.unwrap_or(&request.voice);
-        let said = normalize::pronounce(&part.text, &request.pronunciations, speaks);
+        // A mark behind `</prosody>` ends what was said before.
+        let (marks, text) = match chunks.last_mut().filter(|last| last.voice.as_ref() == voice) {
+            Some(last) => {
+                let (marks, text) = script::closing_marks(&part.text);
+                last.text.push_str(marks);
+                (marks, text)
+            }
+            None => ("", part.text.as_str()),
+        };
+        let said = normalize::pronounce(text, &request.pronunciations, speaks);
         let said = if normalize { normalize::normalize(&said) } else { said };
         let own = chunk::split(&said, limits);
         if let Some(last) = chunks.last_mut()
             && !own.is_empty()
             && last.pause == chunk::Boundary::End
         {
-            last.pause = script::boundary(before, &part.text);
+            last.pause = script::boundary(if marks.is_empty() { before } else { marks }, text);
         }
         chunks.extend(own.into_iter().map(|own| chunk::Chunk {
             voice: voice.cloned(),
@@ -278,11 +287,12 @@ mod tests {
         );
         assert_eq!(
             plan(
-                "<speak>Go <prosody rate='slow'>slowly</prosody><break time='1s'/><voice name='Whistle'>now</voice></speak>"
+                "<speak>Go <prosody rate='slow'>slowly</prosody>. Wait!<break time='1s'/><voice name='Whistle'>now</voice></speak>"
             ),
             [
                 chunk("Go", None, 1.0, Boundary::Clause),
-                chunk("slowly", None, 0.75, Boundary::Pause(1_000)),
+                chunk("slowly.", None, 0.75, Boundary::Sentence),
+                chunk("Wait!", None, 1.0, Boundary::Pause(1_000)),
                 chunk("now", Some("whistle"), 1.0, Boundary::End),
             ]
         );

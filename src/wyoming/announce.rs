@@ -44,7 +44,7 @@ pub(super) async fn announce(at: SocketAddr, wanted: Option<bool>, stop: Cancell
             answer(&socket, SocketAddr::from((GROUP, PORT)), &service, &stop).await;
         }
         Err(error) => {
-            tracing::warn!(%error, "this network is not told of the Wyoming port; give Home Assistant its address")
+            tracing::warn!(%error, "this network is not told of the Wyoming port; give Home Assistant its address");
         }
     }
 }

@@ -301,7 +301,7 @@ fn what_goes_wrong_before_or_behind_a_handler_has_openais_shape_too() {
 fn too_much_at_once_is_a_rate_limit_that_says_when_to_come_back() {
     let slow = humming(Duration::from_millis(20));
     let server = Server::with(|settings| settings.limits.max_waiting_requests = 1, slow);
-    let long = json!({ "input": "This sentence is long enough to be caught while it is being spoken by the slow model." });
+    let long = json!({ "stream": false, "input": "This sentence is long enough to be caught while it is being spoken by the slow model." });
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| speech(&server, &long));
         let started = Instant::now();

@@ -122,7 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_base64_of_a_file_in_pieces_is_that_of_the_whole() {
-        let bytes: Vec<u8> = (0..PIECE as usize * 2 + 1).map(|byte| (byte % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..=PIECE as usize * 2).map(|byte| (byte % 251) as u8).collect();
         let (mut text, mut file) = (String::new(), Some(bytes.as_slice()));
         while let Some((piece, rest)) = match file {
             Some(file) => encoded(file).await,

@@ -111,7 +111,7 @@ fn redo() -> Value {
     let mut schema = speech(
         &[],
         json!({
-            "text": { "type": ["string", "null"], "pattern": "\\S", "maxLength": 100 },
+            "text": { "type": ["string", "null"], "pattern": "\\S" },
             "predefined_voice_id": optional("string"),
             "retakes": whole(0, ranges::MAX_RETAKES.into()),
             "priority": { "enum": ["high", "normal", "low", null] },

@@ -37,7 +37,7 @@ impl Speaking {
         let joined = blocking(move || {
             let begun = Instant::now();
             let joining = Joining { outputs, child, redo, info, cancel, voice };
-            let (chunk, output) = joining.join(&parent, &was.file_name, chunks, new)?;
+            let (chunk, output) = joining.join(&parent, &was.file_name, chunks, &new)?;
             Ok::<_, Stopped>(Adoption {
                 job: parent.id,
                 was: was.file_name,
@@ -67,7 +67,7 @@ impl Joining {
         parent: &Job,
         was: &str,
         chunks: Vec<Checkpoint>,
-        new: Checkpoint,
+        new: &Checkpoint,
     ) -> Result<(Checkpoint, Output), Stopped> {
         let Self { outputs, redo, info, .. } = self;
         // The same request makes the same plan; only another program could make another one.
@@ -83,7 +83,7 @@ impl Joining {
             let report = outputs.report(parent.id, place);
             let (text, place, report, voice) = if chunk.position == redo.chunk {
                 let place = (chunk.position, chunk.version + 1);
-                let report = self.move_in(parent.id, place, &new, report.as_ref())?;
+                let report = self.move_in(parent.id, place, new, report.as_ref())?;
                 adopted = Some(Checkpoint { position: place.0, version: place.1, ..new.clone() });
                 let voice = (self.voice != parent.request.voice).then(|| self.voice.clone());
                 (new.text.clone(), place, Some(report), voice)

@@ -92,6 +92,18 @@ pub fn last_voice(text: &str) -> Option<&str> {
     VOICE.find_iter(text).last().map(|found| &text[found.range()])
 }
 
+/// The marks that a text begins with, which belong to what stands before, and the rest.
+pub fn closing_marks(text: &str) -> (&str, &str) {
+    /// Of one place; more are an ornament.
+    const MOST: usize = 3;
+
+    let is_mark =
+        |mark: char| matches!(mark, '.' | ',' | ';' | ':' | '!' | '?' | '…' | '。' | '，' | '！' | '？');
+    let length = text.chars().take_while(|mark| is_mark(*mark)).map(char::len_utf8).sum();
+    let (marks, rest) = text.split_at(length);
+    if marks.chars().count() > MOST { ("", text) } else { (marks, rest) }
+}
+
 /// What follows a part that has no pause of its own, by how it ends.
 pub fn boundary(part: &str, next: &str) -> Boundary {
     let tail = &part[part.trim_end().len()..];

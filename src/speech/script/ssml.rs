@@ -389,7 +389,7 @@ mod tests {
             ("<speak><sub>x</sub></speak>", 1, 8, "needs an alias"),
             ("<speak><say-as interpret-as='poem'>x</say-as></speak>", 1, 8, "interpret-as \"poem\""),
             ("<speak>a [voice:Ada] b</speak>", 1, 10, "is written <voice name"),
-            ("<speak>a <b</speak>", 1, 12, "<b lacks its >"),
+            ("<speak>a <b</speak>", 1, 12, "<b> lacks its >"),
             ("<speak>a", 1, 1, "<speak> is never closed"),
         ] {
             let told = refused(text);

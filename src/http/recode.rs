@@ -38,7 +38,7 @@ pub(super) async fn recoded(
         size: file.metadata().await.map_err(ApiError::File)?.len(),
         file,
         media_type: format.media_type(request.sample_rate),
-        entity_tag: format!("\"{}-{format}\"", job.id),
+        entity_tag: format!("\"{}.{}-{format}\"", job.id, job.revision),
         file_name: format!("{name}.{format}"),
     })
 }

@@ -53,7 +53,7 @@ use server::Server;
 
 const ROUNDS: u64 = 100;
 const CLIENTS: u64 = 4;
-const DRAIN_BOUND: Duration = Duration::from_secs(120);
+const DRAIN_BOUND: Duration = Duration::from_mins(2);
 
 /// xorshift64*: a few lines, and the same numbers everywhere.
 #[derive(Debug)]

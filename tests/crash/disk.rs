@@ -262,7 +262,7 @@ impl Disk {
     /// What stands under a path now, synced or not.
     fn find(&self, path: &Path) -> Option<usize> {
         let mut node = 0;
-        for part in path.strip_prefix(&self.root).unwrap().iter() {
+        for part in path.strip_prefix(&self.root).unwrap() {
             let Node::Folder { now, .. } = &self.nodes[node] else { return None };
             node = *now.get(part.to_str().unwrap())?;
         }

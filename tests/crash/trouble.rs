@@ -22,7 +22,7 @@ const TEXT: &str = "The wind told the stone about the river behind the old house
     The lantern told the harbour about the winter behind the old house.";
 
 /// Of a single wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Of every run: neither the bound on free space, which has a test of its own, nor retries help.
 const PLAIN: [(&str, &str); 2] =

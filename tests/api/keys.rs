@@ -197,7 +197,7 @@ fn the_jobs_of_a_key_are_unknown_to_every_other_but_administrators() {
         let address = match path.as_str() {
             path if path.starts_with("/api/batches/{id}") => path.replace("{id}", &batch),
             path if path.starts_with("/tts/{id}") || path.starts_with("/api/jobs/{id}") => {
-                path.replace("{id}", &id)
+                path.replace("{id}", &id).replace("{chunk}", "1")
             }
             "/outputs/{file}" => format!("/outputs/{id}.wav"),
             _ => continue,

@@ -131,7 +131,8 @@ pub(super) async fn initial_data(State(context): State<Context>) -> Result<Json<
     })))
 }
 
-/// A result by its file's name, which begins with the id of its job.
+/// A result by the name that its file has at first: an address that was given away keeps its meaning when a chunk is spoken again,
+/// which makes a file of another name.
 pub(super) async fn output(
     State(context): State<Context>,
     caller: Caller,
@@ -145,7 +146,7 @@ pub(super) async fn output(
         ApiError::UnknownJob(_) => missing(),
         other => other,
     })?;
-    if job.output.as_ref().is_none_or(|output| output.file_name != file) {
+    if job.output.as_ref().is_none_or(|output| file != format!("{id}.{}", output.format)) {
         return Err(missing());
     }
     download(&context, &job, stem).await?.respond(&asked).await

@@ -242,6 +242,8 @@ pub struct Follower {
     rows: VecDeque<Arc<Event>>,
     /// Whether there may be rows that were neither handed out nor read.
     is_behind: bool,
+    /// The followed job is at an end, by what was told.
+    is_at_end: bool,
     has_ended: bool,
 }
 
@@ -260,6 +262,7 @@ impl Follower {
             last: after,
             rows: VecDeque::new(),
             is_behind: true,
+            is_at_end: false,
             has_ended: false,
         }
     }
@@ -322,8 +325,12 @@ impl Follower {
     fn tell(&mut self, event: Arc<Event>) -> Arc<Event> {
         self.last = event.seq.unwrap_or(self.last).max(self.last);
         let is_last_known = self.rows.is_empty() && !self.is_behind;
-        // A job that was retried by hand has ended more than once.
-        if matches!(self.following, Following::Job(_)) && event.kind.is_end() && is_last_known {
+        // A job that was retried by hand has ended more than once; one whose chunk was spoken again stays at its end.
+        self.is_at_end = match event.kind {
+            EventKind::Chunk => self.is_at_end,
+            kind => kind.is_end(),
+        };
+        if matches!(self.following, Following::Job(_)) && self.is_at_end && is_last_known {
             self.has_ended = true;
         }
         event

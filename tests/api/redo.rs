@@ -72,6 +72,11 @@ fn a_chunk_is_replaced_and_the_others_stay_as_they_are() {
     assert!(part(&new, &after[1])[middle..middle + 4_000] == alone[middle..middle + 4_000]);
     let now = server.head(&format!("/tts/{id}/result")).header("etag").to_owned();
     assert_ne!(now, tag, "who has the old one must not take it for the new one");
+    let given_away = server.get(&format!("/outputs/{id}.wav"));
+    assert!(samples(&given_away.body) == new, "an address that was given away leads on");
+    // What happened to it is told to the end, and then the line is closed.
+    let events = server.get(&format!("/tts/{id}/events")).text();
+    assert!(events.contains("event: completed"), "{events}");
     let status = server.status(&id);
     assert_eq!(status["file_size_bytes"], server.get(&format!("/tts/{id}/result")).body.len());
     let last =

@@ -146,7 +146,7 @@ impl Draft {
     /// # Errors
     /// The first field that is wrong.
     pub fn check(self, settings: &Settings, catalog: &Catalog) -> Result<SpeechRequest, DraftError> {
-        if self.text.trim().is_empty() {
+        if normalize::is_blank(&self.text) {
             return Err(DraftError::EmptyText { field: "text" });
         }
         let (found, limit) = (self.text.chars().count(), settings.limits.max_text_chars);

@@ -161,7 +161,11 @@ fn models() -> Vec<Operation> {
             "Models",
             "The progress of a pull, as server-sent events",
         )
-        .gives(200, "Events until it has ended", Some(("text/event-stream", text()))),
+        .gives(
+            200,
+            "Events until it has ended",
+            Some(("text/event-stream", json!({ "description": "Server-sent events" }))),
+        ),
         Operation::new(
             "post",
             "/api/models/{name}/verify",
@@ -217,7 +221,7 @@ fn openai() -> Vec<Operation> {
         Operation::new("post", "/v1/audio/speech", "OpenAI", "Speak a text; the answer is the audio")
             .json_body("OpenAiSpeech")
             .sound("The audio as it is made; with stream_format sse as events, with stream false as a file")
-            .gives(200, "The same as events", Some(("text/event-stream", text()))),
+            .gives(200, "The same as events", Some(("text/event-stream", json!({ "description": "Server-sent events" })))),
         Operation::new("get", "/v1/models", "OpenAI", "The models, and the names that stand for them").object("The list", list),
         Operation::new("get", "/v1/models/{name}", "OpenAI", "One model").object("The model", model),
         Operation::new("get", "/v1/audio/models", "OpenAI", "The models, where Open WebUI looks for them").object(

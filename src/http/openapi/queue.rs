@@ -57,7 +57,7 @@ pub(super) fn jobs() -> Vec<Operation> {
             .gives(200, "SubRip", Some(("application/x-subrip", text()))),
         Operation::new("get", "/tts/{id}/events", "Jobs", "What happens to a job, as server-sent events")
             .query("after", &json!({ "type": "integer", "minimum": 0 }), "Events that were seen already")
-            .gives(200, "Events until the job has ended", Some(("text/event-stream", text()))),
+            .gives(200, "Events until the job has ended", Some(("text/event-stream", json!({ "description": "Server-sent events" })))),
         Operation::new("delete", "/tts/{id}", "Jobs", "Cancel a job that has not ended")
             .json("It is cancelled", "Message"),
         Operation::new("get", "/api/jobs", "Jobs", "The history, newest first")
@@ -134,7 +134,7 @@ pub(super) fn batches() -> Vec<Operation> {
         "type": "object",
         "properties": {
             "title": { "type": ["string", "null"] },
-            "items": { "type": "array", "items": { "type": "string", "pattern": "\\S" }, "minItems": 1, "maxItems": 100 }
+            "items": { "type": "array", "items": { "type": "string", "pattern": "\\S" }, "minItems": 1, "maxItems": 1000 }
         },
         "required": ["items"]
     });

@@ -82,6 +82,11 @@ fn vulgar_fraction(character: char) -> Option<&'static str> {
     })
 }
 
+/// Whether there is nothing to see in it, and so nothing to say.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|character| character.is_whitespace() || is_invisible(character))
+}
+
 /// Controls, joiners, direction marks, variation selectors, private and unassigned-for-ever code points, and the character
 /// that stands for a decoding error. The private ones must go: [`super::tags`] uses one of them.
 fn is_invisible(character: char) -> bool {
@@ -142,7 +147,18 @@ mod tests {
             ("One.\u{2029}Two.\u{2028}Three.", "One.\n\nTwo.\nThree."),
             ("", ""),
             ("\u{200b} \n", ""),
+            ("\u{1a}", ""),
         ]);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_nothing_to_say() {
+        for nothing in ["", " \n", "\u{1a}", "\u{200b}\u{feff} "] {
+            assert!(is_blank(nothing), "{nothing:?}");
+        }
+        for something in ["a", "\u{1a}.", "你"] {
+            assert!(!is_blank(something), "{something:?}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod units;
 mod web;
 mod words;
 
+pub use characters::is_blank;
 pub use pronounce::{Pronunciation, occurs, pronounce};
 
 /// The spoken form of English `text`. Sentence ends and paragraph breaks survive; the result is empty where nothing can

@@ -117,6 +117,7 @@ pub(super) fn tidy(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::tests::assert_spoken;
+    use super::is_blank;
 
     #[test]
     fn every_character_has_one_form() {

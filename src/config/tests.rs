@@ -1,3 +1,5 @@
+//! The layers, the checks of every key, and what is said where one is wrong.
+
 use serde_json::json;
 use waveform::encode::Format;
 

@@ -7,23 +7,21 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Multipart, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use tokio::task::spawn_blocking;
 
 use super::Context;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::files::insert;
+use super::speak::{DURATION, SEED};
 use super::upload::{clip_limit, field_bytes, field_text, unreadable};
 use crate::speech::conversion::{Wish, heard, write};
 use crate::speech::engine::LeaseError;
 use crate::speech::model::{ConversionRequest, ModelError};
 use crate::speech::request::DraftError;
 use crate::speech::{Cancel, SpeechRequest};
-
-const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
-/// Of the audio, in seconds.
-const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
 
 pub(super) async fn convert(
     State(context): State<Context>,
@@ -82,9 +80,7 @@ fn respond(request: &SpeechRequest, file: Vec<u8>, duration_ms: u64) -> Response
         (DURATION, (duration_ms as f64 / 1000.0).to_string()),
         (header::CONTENT_DISPOSITION, format!("inline; filename=\"converted.{}\"", request.format)),
     ] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name, value);
-        }
+        insert(headers, name, value);
     }
     response
 }

@@ -8,8 +8,8 @@ pub(super) mod timestamps;
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -20,6 +20,7 @@ use super::extract::{Fields, Named};
 use super::speak::sound;
 use super::stream;
 use super::tts::timestamp;
+use crate::jobs::Client;
 use crate::speech::SpeechRequest;
 use crate::speech::model::{VoiceInfo, VoiceKind};
 use crate::speech::request::{self, Draft, DraftError};
@@ -27,40 +28,38 @@ use crate::speech::request::{self, Draft, DraftError};
 /// ElevenLabs' own.
 const DEFAULT_OUTPUT: &str = "mp3_44100_128";
 
-pub(super) async fn speech(
-    State(context): State<Context>,
-    Named(voice): Named,
-    Query(asked): Query<HashMap<String, String>>,
-    Caller { client, .. }: Caller,
-    fields: Fields,
-) -> Result<Response, ApiError> {
-    let request = asked_for(voice, &asked, &fields, &context)?;
-    let job = context.spoken(client, request).await?;
+pub(super) async fn speech(State(context): State<Context>, asked: Asked) -> Result<Response, ApiError> {
+    let job = context.spoken(asked.client, asked.request).await?;
     sound(&context, &job, &format!("speech_{}", timestamp(job.created_at))).await
 }
 
 /// `/stream`: the same while it is made.
-pub(super) async fn live(
-    State(context): State<Context>,
-    Named(voice): Named,
-    Query(asked): Query<HashMap<String, String>>,
-    Caller { client, .. }: Caller,
-    fields: Fields,
-) -> Result<Response, ApiError> {
-    stream::spoken(&context, client, asked_for(voice, &asked, &fields, &context)?).await
+pub(super) async fn live(State(context): State<Context>, asked: Asked) -> Result<Response, ApiError> {
+    stream::spoken(&context, asked.client, asked.request).await
 }
 
 /// What a client asks for, told in its own names of fields where it is wrong.
-fn asked_for(
-    voice: String,
-    asked: &HashMap<String, String>,
-    fields: &Fields,
-    context: &Context,
-) -> Result<SpeechRequest, ApiError> {
-    checked(voice, asked, fields, context).map_err(|error| match error {
-        ApiError::Draft(error) => ApiError::Draft(error.renamed(field_name)),
-        other => other,
-    })
+pub(super) struct Asked {
+    client: Client,
+    request: SpeechRequest,
+}
+
+impl FromRequest<Context> for Asked {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, context: &Context) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let of_parts =
+            <(Named, Query<HashMap<String, String>>, Caller)>::from_request_parts(&mut parts, context);
+        let (Named(voice), Query(asked), Caller { client, .. }) = of_parts.await?;
+        let fields = Fields::from_request(Request::from_parts(parts, body), context).await;
+        let request = fields.and_then(|fields| checked(voice, &asked, &fields, context));
+        let request = request.map_err(|error| match error {
+            ApiError::Draft(error) => ApiError::Draft(error.renamed(field_name)).into_response(),
+            other => other.into_response(),
+        })?;
+        Ok(Self { client, request })
+    }
 }
 
 fn checked(

@@ -79,7 +79,8 @@ impl<F: AsyncRead + AsyncSeek + Send + Unpin + 'static> Download<F> {
     }
 }
 
-fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: String) {
+/// Says it where it can be said in a header.
+pub(super) fn insert(headers: &mut HeaderMap, name: header::HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
     }

@@ -6,22 +6,23 @@
 use std::time::Instant;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::Response;
 use tracing::Instrument;
 
 use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Fields;
+use super::files::insert;
 use super::tts::{checked, download, timestamp};
 use super::{Context, failure_after, stream};
 use crate::jobs::{Client, Job, JobId, Jobs, NewJob, Priority, log_span};
 use crate::speech::SpeechRequest;
 
 pub(super) const SEED: HeaderName = HeaderName::from_static("x-declaim-seed");
-pub(super) const JOB_ID: HeaderName = HeaderName::from_static("x-declaim-job-id");
+const JOB_ID: HeaderName = HeaderName::from_static("x-declaim-job-id");
 /// Of the audio, in seconds.
-const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
+pub(super) const DURATION: HeaderName = HeaderName::from_static("x-declaim-duration");
 
 pub(super) async fn speak(
     State(context): State<Context>,
@@ -40,14 +41,15 @@ pub(super) async fn speak(
 pub(super) async fn sound(context: &Context, job: &Job, name: &str) -> Result<Response, ApiError> {
     let mut response = download(context, job, name).await?.respond(&HeaderMap::new()).await?;
     let duration = job.output.as_ref().map_or(0.0, |output| output.duration_ms as f64 / 1000.0);
-    for (name, value) in
-        [(SEED, job.request.seed.to_string()), (JOB_ID, job.id.to_string()), (DURATION, duration.to_string())]
-    {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
+    name_job(response.headers_mut(), job);
+    insert(response.headers_mut(), DURATION, duration.to_string());
     Ok(response)
+}
+
+/// Which job it was, and with which seed it can be repeated.
+pub(super) fn name_job(headers: &mut HeaderMap, job: &Job) {
+    insert(headers, SEED, job.request.seed.to_string());
+    insert(headers, JOB_ID, job.id.to_string());
 }
 
 impl Context {

@@ -19,8 +19,9 @@ use super::Context;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::Id;
+use super::files::insert;
 use super::recode::in_format;
-use super::speak::{Hold, JOB_ID, SEED, load_failure};
+use super::speak::{Hold, load_failure, name_job};
 use super::tts::{download, find, finished, format_asked};
 use crate::jobs::{Client, Job, Listening, NewJob, Priority};
 use crate::speech::stream::Place;
@@ -205,9 +206,7 @@ impl Sound {
     ) -> Result<Response, ApiError> {
         let first = self.first(context, job, accepted).await?;
         let mut headers = HeaderMap::new();
-        if let Ok(media_type) = HeaderValue::try_from(media_type) {
-            headers.insert(header::CONTENT_TYPE, media_type);
-        }
+        insert(&mut headers, header::CONTENT_TYPE, media_type.to_owned());
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
         let waited = context.jobs.get(job.id).await?.and_then(|job| Some(job.started_at? - job.created_at));
@@ -216,13 +215,8 @@ impl Sound {
             waited.unwrap_or(0).max(0),
             accepted.elapsed().as_secs_f64() * 1000.0
         );
-        for (name, value) in
-            [(SEED, job.request.seed.to_string()), (JOB_ID, job.id.to_string()), (SERVER_TIMING, timing)]
-        {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(name, value);
-            }
-        }
+        name_job(&mut headers, job);
+        insert(&mut headers, SERVER_TIMING, timing);
         let told = Telling { sound: self, form, context: context.clone(), job: job.clone() };
         Ok((headers, told.body(first)).into_response())
     }

@@ -240,15 +240,8 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::settings::tests::settings;
     use super::*;
-    use crate::config::Settings;
-
-    fn settings(variables: &[(&str, &str)]) -> HubSettings {
-        let variable = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
-        HubSettings::new(&Settings::default().hub, &variable)
-    }
 
     #[test]
     fn the_token_is_sent_only_where_nobody_can_listen() {

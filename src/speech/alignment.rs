@@ -99,6 +99,17 @@ impl Sent {
         Self { text: text.to_owned(), at: 0 }
     }
 
+    /// The parts of the text that these chunks say, and what they say; `is_last` where the text ends with them.
+    pub fn align(&mut self, chunks: &[SpokenText], is_last: bool) -> (Alignment, Alignment) {
+        let (mut written, mut said) = (Alignment::default(), Alignment::default());
+        for (index, chunk) in chunks.iter().enumerate() {
+            let chunk = Alignment::of(chunk);
+            written.append(self.next(&chunk, is_last && index + 1 == chunks.len()));
+            said.append(chunk);
+        }
+        (written, said)
+    }
+
     /// The part of the text that the next chunk says. The last chunk says all that is left.
     pub fn next(&mut self, spoken: &Alignment, is_last: bool) -> Alignment {
         let rest = self.text[self.at..].to_owned();

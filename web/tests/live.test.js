@@ -3,30 +3,18 @@ import test from "node:test";
 
 import { createLiveSound } from "../js/jobs/live-sound.js";
 import { createWavReader } from "../js/jobs/wav-stream.js";
+import { wavFile } from "../js/voices/wav.js";
 import { settle } from "./fakes.js";
 
 const RATE = 1000;
 
 /** A WAV as a stream has it: a head of the largest length there is. */
 function wav(samples, rate = RATE) {
-  const bytes = new Uint8Array(44 + samples.length * 2);
-  const view = new DataView(bytes.buffer);
-  const text = (at, word) => [...word].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
-  text(0, "RIFF");
+  const file = wavFile([Float32Array.from(samples, (sample) => sample / 32767)], rate);
+  const view = new DataView(file);
   view.setUint32(4, 0xffffffff, true);
-  text(8, "WAVE");
-  text(12, "fmt ");
-  view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true);
-  view.setUint16(22, 1, true);
-  view.setUint32(24, rate, true);
-  view.setUint32(28, rate * 2, true);
-  view.setUint16(32, 2, true);
-  view.setUint16(34, 16, true);
-  text(36, "data");
   view.setUint32(40, 0xffffffff, true);
-  samples.forEach((sample, i) => view.setInt16(44 + 2 * i, sample, true));
-  return bytes;
+  return new Uint8Array(file);
 }
 
 test("a WAV is read in pieces of any size, and odd bytes wait for their other half", () => {

@@ -3,24 +3,21 @@
 //! Sound stands in JSON as base64. A stream is a line of JSON for each part of the sound; the characters of a chunk of text
 //! come with the part in which it ends, since before nobody knows how long it is.
 
-use std::collections::HashMap;
 use std::io;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::asked_for;
+use super::Asked;
 use crate::http::Context;
 use crate::http::base64;
-use crate::http::caller::Caller;
 use crate::http::error::ApiError;
-use crate::http::extract::{Fields, Named};
-use crate::http::speak::{JOB_ID, SEED};
+use crate::http::speak::name_job;
 use crate::http::stream::{Form, Piece, spoken_as};
 use crate::http::tts::download;
 use crate::speech::alignment::{Alignment, Sent};
@@ -31,24 +28,14 @@ const PIECE: u64 = 48 * 1024;
 /// `{audio_base64, alignment, normalized_alignment}`: characters of the text as it was sent, and as it was spoken.
 pub(in crate::http) async fn whole(
     State(context): State<Context>,
-    Named(voice): Named,
-    Query(asked): Query<HashMap<String, String>>,
-    Caller { client, .. }: Caller,
-    fields: Fields,
+    asked: Asked,
 ) -> Result<Response, ApiError> {
-    let request = asked_for(voice, &asked, &fields, &context)?;
-    let job = context.spoken(client, request).await?;
+    let job = context.spoken(asked.client, asked.request).await?;
     let file = download(&context, &job, "").await?.file;
     let timeline = context.jobs.spoken_when(&job).await.ok_or(ApiError::AudioGone(job.id))?;
     let text = job.request.text.clone();
     let aligned = tokio::task::spawn_blocking(move || {
-        let (mut sent, mut written, mut said) =
-            (Sent::new(&text), Alignment::default(), Alignment::default());
-        for (index, chunk) in timeline.chunks.iter().enumerate() {
-            let chunk = Alignment::of(chunk);
-            written.append(sent.next(&chunk, index + 1 == timeline.chunks.len()));
-            said.append(chunk);
-        }
+        let (written, said) = Sent::new(&text).align(&timeline.chunks, true);
         format!(r#"","alignment":{},"normalized_alignment":{}}}"#, json!(written), json!(said))
     });
     let tail = aligned.await.map_err(|_panicked| ApiError::Bug)?;
@@ -59,11 +46,7 @@ pub(in crate::http) async fn whole(
     let mut response = Body::from_stream(begin.chain(sound).chain(end)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in [(SEED, job.request.seed.to_string()), (JOB_ID, job.id.to_string())] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name, value);
-        }
-    }
+    name_job(headers, &job);
     Ok(response)
 }
 
@@ -80,14 +63,10 @@ async fn encoded<F: AsyncRead + Unpin>(mut file: F) -> Option<(io::Result<Bytes>
 /// The same while it is made, in lines.
 pub(in crate::http) async fn live(
     State(context): State<Context>,
-    Named(voice): Named,
-    Query(asked): Query<HashMap<String, String>>,
-    Caller { client, .. }: Caller,
-    fields: Fields,
+    asked: Asked,
 ) -> Result<Response, ApiError> {
-    let request = asked_for(voice, &asked, &fields, &context)?;
-    let form = Lines { sent: Sent::new(&request.text) };
-    spoken_as(&context, client, request, "application/x-ndjson", form).await
+    let form = Lines { sent: Sent::new(&asked.request.text) };
+    spoken_as(&context, asked.client, asked.request, "application/x-ndjson", form).await
 }
 
 struct Lines {
@@ -96,17 +75,12 @@ struct Lines {
 
 impl Form for Lines {
     fn piece(&mut self, piece: Piece) -> Bytes {
-        let (mut written, mut said) = (Alignment::default(), Alignment::default());
-        let chunks = piece.spoken.len();
-        for (index, chunk) in piece.spoken.iter().enumerate() {
-            let chunk = Alignment::of(chunk);
-            written.append(self.sent.next(&chunk, piece.is_last && index + 1 == chunks));
-            said.append(chunk);
-        }
-        if piece.bytes.is_empty() && chunks == 0 {
+        let tells_times = !piece.spoken.is_empty();
+        if piece.bytes.is_empty() && !tells_times {
             return Bytes::new();
         }
-        let times = |alignment: Alignment| if chunks == 0 { Value::Null } else { json!(alignment) };
+        let (written, said) = self.sent.align(&piece.spoken, piece.is_last);
+        let times = |alignment: Alignment| if tells_times { json!(alignment) } else { Value::Null };
         let line = json!({
             "audio_base64": base64::encode(&piece.bytes),
             "alignment": times(written),

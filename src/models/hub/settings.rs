@@ -99,11 +99,11 @@ impl HubSettings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::Settings;
 
-    fn settings(variables: &[(&str, &str)]) -> HubSettings {
+    pub(in super::super) fn settings(variables: &[(&str, &str)]) -> HubSettings {
         let variable = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };

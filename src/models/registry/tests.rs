@@ -1,3 +1,5 @@
+//! Entries of the user, and what is wrong with some.
+
 use super::*;
 
 fn own(name: &str, change: impl FnOnce(&mut OwnModel)) -> OwnModel {

@@ -216,7 +216,7 @@ fn check_model(place: &Place, settings: &Settings, data_dir: &Path) -> Finding {
         format!("{} on {} ({}), loaded in {loading:.1?}", info.name, loaded.device, loaded.device_reason);
     let configured = settings.tts_engine.default_voice_id.as_deref();
     match spoken {
-        Ok(samples) if samples.iter().all(|sample| *sample == 0.0) => {
+        Ok(take) if take.samples.iter().all(|sample| *sample == 0.0) => {
             Finding::Bad(format!("{summary}, but it is silent"))
         }
         Ok(_) if configured.is_some_and(|wanted| voice_id(wanted, &info).is_err()) => Finding::Note(format!(

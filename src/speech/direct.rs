@@ -87,12 +87,12 @@ pub fn speak(
         let mut most = 0.0_f32;
         loop {
             order.seed = takes.seed();
-            let samples = model.speak(&order, cancel, &mut |share| {
+            let take = model.speak(&order, cancel, &mut |share| {
                 // Another take begins anew; what was shown stays.
                 most = most.max(share);
                 progress(Progress { share: before + most * length, chunk: position + 1, total_chunks });
             })?;
-            if takes.add(samples) {
+            if takes.add(take) {
                 break;
             }
         }

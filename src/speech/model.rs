@@ -13,7 +13,7 @@ pub trait SpeechModel: Send {
     /// Where it runs and what it takes there.
     fn loaded(&self) -> Loaded;
 
-    /// Speaks one chunk: mono samples in −1..1 at [`ModelInfo::sample_rate`].
+    /// Speaks one chunk.
     ///
     /// `progress` gets the finished share of this chunk, 0..1, never less than before, at every token; `cancel` is asked
     /// at every token.
@@ -22,7 +22,7 @@ pub trait SpeechModel: Send {
         chunk: &ChunkRequest,
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
-    ) -> Result<Vec<f32>, ModelError>;
+    ) -> Result<Take, ModelError>;
 
     /// [`Self::speak`] for somebody who listens: `emit` gets the samples as they come, and all of them are what is returned.
     /// A model that cannot do that hands out the whole at its end. The take may differ from the one that `speak` gives, as
@@ -33,10 +33,10 @@ pub trait SpeechModel: Send {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
         emit: &mut dyn FnMut(&[f32]),
-    ) -> Result<Vec<f32>, ModelError> {
-        let samples = self.speak(chunk, cancel, progress)?;
-        emit(&samples);
-        Ok(samples)
+    ) -> Result<Take, ModelError> {
+        let take = self.speak(chunk, cancel, progress)?;
+        emit(&take.samples);
+        Ok(take)
     }
 
     /// Says what will be wanted after the next chunk, in this order, instead of what was said before. A model that is
@@ -88,6 +88,15 @@ pub struct ChunkRequest {
     pub language: Option<String>,
     pub sampling: Sampling,
     pub seed: u64,
+}
+
+/// A chunk as a model has spoken it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Take {
+    /// Mono, in −1..1, at [`ModelInfo::sample_rate`].
+    pub samples: Vec<f32>,
+    /// The model said the same few tokens over and over, which its sound may not show.
+    pub is_stuck: bool,
 }
 
 /// What a model is and can do, known without loading it.

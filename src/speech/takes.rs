@@ -1,5 +1,5 @@
 //! Is a take what its text should sound like? Models fail at times, and differently with every seed: they never stop, stop
-//! early, fall silent, or overdrive. Such a take is spoken again with another seed, and the best one is kept.
+//! early, get stuck, fall silent, or overdrive. Such a take is spoken again with another seed, and the best one is kept.
 //!
 //! The measures are wide: no speaker comes near them, so that a good take is never spoken twice. Nothing here knows a model.
 
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use waveform::levels::{from_decibels, peak, sounding_span};
 use waveform::silence::inner_silences;
 
+use super::model::Take;
+
 /// What is wrong with a take. The worst comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,6 +19,8 @@ pub enum Fault {
     Clipped,
     /// Seconds without a sound between two sounds.
     LongSilence,
+    /// The same few tokens over and over.
+    Stuck,
     /// Longer than the slowest reader would take.
     TooLong,
     /// Shorter than the quickest one would.
@@ -63,8 +67,12 @@ impl Takes {
     }
 
     /// Judges the take that was spoken with [`Takes::seed`] and keeps it if it is the best. `true` when no other is needed.
-    pub fn add(&mut self, samples: Vec<f32>) -> bool {
-        let found = faults(&samples, self.sample_rate, self.letters);
+    pub fn add(&mut self, take: Take) -> bool {
+        let Take { samples, is_stuck } = take;
+        let mut found = faults(&samples, self.sample_rate, self.letters);
+        if is_stuck {
+            found.push(Fault::Stuck);
+        }
         let seed = self.seed();
         self.spoken += 1;
         let is_good = found.is_empty();
@@ -156,6 +164,10 @@ mod tests {
         (0..(seconds * f64::from(RATE)) as usize).map(|n| amplitude * (n as f32 * 0.1).sin()).collect()
     }
 
+    fn clean(samples: Vec<f32>) -> Take {
+        Take { samples, is_stuck: false }
+    }
+
     fn found(samples: &[f32]) -> Vec<Fault> {
         faults(samples, RATE, letters(TEXT))
     }
@@ -187,16 +199,28 @@ mod tests {
         let mut seeds = Vec::new();
         for (sound, enough) in [(vec![0.0; 24_000], false), (hum(17.0, 0.5), false), (hum(1.0, 0.5), false)] {
             seeds.push(takes.seed());
-            assert_eq!(takes.add(sound), enough);
+            assert_eq!(takes.add(clean(sound)), enough);
         }
         assert_eq!(seeds, [7, 1_000_010, 2_000_013]);
-        assert!(takes.add(vec![0.0; 24_000]), "the bound");
+        assert!(takes.add(clean(vec![0.0; 24_000])), "the bound");
         let (samples, report) = takes.finish();
         assert_eq!(samples.len(), 17 * 24_000);
         assert_eq!(report, Report { seed: 1_000_010, takes: 4, faults: vec![Fault::TooLong] });
 
         let mut takes = Takes::new(TEXT, RATE, u64::MAX, 3);
-        assert!(takes.add(hum(3.5, 0.5)));
+        assert!(takes.add(clean(hum(3.5, 0.5))));
         assert_eq!(takes.finish().1, Report { seed: u64::MAX, takes: 1, faults: vec![] });
+    }
+
+    #[test]
+    fn a_take_that_got_stuck_is_spoken_again_though_it_sounds_well() {
+        let mut takes = Takes::new(TEXT, RATE, 7, 1);
+        assert!(!takes.add(Take { samples: hum(4.0, 0.5), is_stuck: true }));
+        assert!(takes.add(clean(hum(3.5, 0.5))));
+        assert_eq!(takes.finish().1, Report { seed: 1_000_010, takes: 2, faults: vec![] });
+
+        let mut takes = Takes::new(TEXT, RATE, 7, 0);
+        assert!(takes.add(Take { samples: hum(4.0, 0.5), is_stuck: true }));
+        assert_eq!(takes.finish().1.faults, [Fault::Stuck]);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Cancel;
 use super::catalog::Offer;
-use super::model::{ChunkRequest, Loaded, ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind};
+use super::model::{ChunkRequest, Loaded, ModelError, ModelInfo, SpeechModel, Take, VoiceInfo, VoiceKind};
 use crate::voices::Library;
 use crate::voices::clip::Needs;
 
@@ -158,7 +158,7 @@ impl SpeechModel for Tone {
         chunk: &ChunkRequest,
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Take, ModelError> {
         self.speak_in_blocks(chunk, cancel, progress, &mut |_block| {})
     }
 
@@ -168,7 +168,7 @@ impl SpeechModel for Tone {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
         emit: &mut dyn FnMut(&[f32]),
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Take, ModelError> {
         let pitch = self.pitch(&chunk.voice)?;
         let tokens = chunk.text.trim().chars().count() * TOKENS_PER_CHAR;
         if tokens == 0 {
@@ -199,7 +199,7 @@ impl SpeechModel for Tone {
             emit(&samples[token * SAMPLES_PER_TOKEN..]);
             progress((token + 1) as f32 / tokens as f32);
         }
-        Ok(samples)
+        Ok(Take { samples, is_stuck: false })
     }
 }
 
@@ -218,9 +218,9 @@ mod tests {
             seed,
         };
         let mut heard = Vec::new();
-        let samples =
+        let take =
             Tone::new(ToneSettings::default()).speak(&chunk, cancel, &mut |share| heard.push(share))?;
-        Ok((samples, heard))
+        Ok((take.samples, heard))
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Full-size models from files laid out as they are published, through the same path as downloaded ones: `declaim say` speaks
 //! with the built-in voice, and with the voice of a clip, which is computed once.
 //!
-//! Their weights are random (made by formula), so what they say is noise; that it has the right shape, that nothing is missing
-//! and how long it takes is what is seen here. Ignored, since each takes gigabytes:
+//! Their weights are random (made by formula), so what they say is noise, and they stop by a bound that is set here; that it
+//! has the right length, that nothing is missing and how long it takes is what is seen here. Ignored, since each takes gigabytes:
 //! `cargo test --workspace --test installed -- --ignored --nocapture`; `DECLAIM_KEEP_MODELS=DIR` keeps the files, one folder
 //! for each architecture, for `declaim --data` and `bench_reference.py --weights-dir`.
 
@@ -54,6 +54,9 @@ struct Published {
     conds: &'static str,
 }
 
+/// Speech tokens at most: 4 s. A published model stops by itself, noise does not.
+const TOKENS: usize = 100;
+
 const GPT2: &[(&str, &str)] = &[
     ("gpt2/vocab.json", "vocab.json"),
     ("gpt2/merges.txt", "merges.txt"),
@@ -75,11 +78,14 @@ fn speaks(published: &Published) {
         fs::copy(fixtures.join("tokenizers").join(from), folder.join(to)).unwrap();
     }
     fs::copy(fixtures.join(published.conds), folder.join("conds.pt")).unwrap();
+    let changes = json!({ "sampling": { "max_new_tokens": TOKENS } });
+    fs::write(folder.join("config.json"), changes.to_string()).unwrap();
     let entry = json!({ "models": [{
         "name": "mine",
         "architecture": published.architecture,
         "folder": folder,
-    }], "model": { "name": "mine" } });
+        "files": { "config": "config.json" },
+    }], "model": { "name": "mine" }, "generation_defaults": { "retakes": 0 } });
     fs::write(data.path().join("config.yaml"), entry.to_string()).unwrap();
 
     let declaim = |arguments: &[&str]| {
@@ -103,6 +109,10 @@ fn speaks(published: &Published) {
         assert_eq!(wav.spec().sample_rate, 24_000);
         let samples: Vec<i16> = wav.samples().map(Result::unwrap).collect();
         assert!(samples.iter().any(|sample| sample.unsigned_abs() > 100), "it is silent");
+        // Silence at both ends is trimmed.
+        let seconds = samples.len() as f32 / 24_000.0;
+        let bound = TOKENS as f32 / 25.0;
+        assert!((0.5 * bound..1.1 * bound).contains(&seconds), "{seconds} s of at most {bound}");
         samples
     };
     let own = say(&[]);

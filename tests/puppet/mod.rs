@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use declaim::speech::catalog::{AUTO, Catalog, Offer};
 use declaim::speech::model::{
-    ChunkRequest, Loaded, ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind,
+    self, ChunkRequest, Loaded, ModelError, ModelInfo, SpeechModel, VoiceInfo, VoiceKind,
 };
 use declaim::speech::{AudioFormat, Cancel, Processing, Sampling, SpeechRequest};
 use declaim::voices::{Library, Limits};
@@ -118,7 +118,7 @@ impl SpeechModel for Puppet {
         chunk: &ChunkRequest,
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<model::Take, ModelError> {
         let index = {
             let mut takes = self.record.takes.lock().unwrap();
             takes.push(Take { text: chunk.text.clone(), tokens: 0, finished: false });
@@ -133,7 +133,7 @@ impl SpeechModel for Puppet {
             progress((token + 1) as f32 / TOKENS as f32);
         }
         self.record.takes.lock().unwrap()[index].finished = true;
-        Ok(vec![0.1; TOKENS * SAMPLES_PER_TOKEN])
+        Ok(model::Take { samples: vec![0.1; TOKENS * SAMPLES_PER_TOKEN], is_stuck: false })
     }
 }
 

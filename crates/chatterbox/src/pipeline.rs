@@ -2,6 +2,7 @@
 
 mod ahead;
 mod blocks;
+mod stuck;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -103,6 +104,13 @@ pub struct Utterance {
     /// False when T3 ran into its bound instead of stopping by itself.
     pub stopped: bool,
     pub times: Times,
+}
+
+impl Utterance {
+    /// Whether T3 said the same few tokens over and over for seconds, as it does at times and no speaker does.
+    pub fn is_stuck(&self) -> bool {
+        stuck::is_stuck(&self.tokens)
+    }
 }
 
 /// Wall time of each stage.

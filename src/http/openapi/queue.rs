@@ -52,7 +52,7 @@ pub(super) fn jobs() -> Vec<Operation> {
             .query("from", &one_of(&["start", "live"]), "Where to begin")
             .query("format", &formats(), "Another format than the result's")
             .sound("The audio as it comes"),
-        Operation::new("get", "/tts/{id}/captions", "Jobs", "When each sentence of a completed job is heard")
+        Operation::new("get", "/tts/{id}/captions", "Jobs", "When each sentence of a job is heard; as json also while it is spoken")
             .query("format", &one_of(&["srt", "vtt", "json"]), "srt where it is not said")
             .gives(200, "SubRip", Some(("application/x-subrip", text()))),
         Operation::new("get", "/tts/{id}/events", "Jobs", "What happens to a job, as server-sent events")

@@ -226,8 +226,8 @@ impl Speaking {
             order.seed = takes.seed();
             let (heard, progress) = (listener.clone(), Arc::clone(&on_progress));
             let speaking = self.lease.speak_to(heard, order.clone(), self.cancel.clone(), progress);
-            let samples = match self.give_up.run_until_cancelled(speaking).await {
-                Some(Ok(samples)) => samples,
+            let take = match self.give_up.run_until_cancelled(speaking).await {
+                Some(Ok(take)) => take,
                 Some(Err(error)) => {
                     if !matches!(error, ModelError::Cancelled) {
                         self.shared.meters.chunk(ChunkOutcome::Failed, 1);
@@ -236,7 +236,7 @@ impl Speaking {
                 }
                 None => return Err(Stopped::Model(ModelError::Cancelled)),
             };
-            if takes.add(samples) {
+            if takes.add(take) {
                 break;
             }
         }

@@ -16,7 +16,7 @@ use chatterbox::watermark::Watermark;
 
 use super::cloning::Cloner;
 use super::wishes::{overridden, without_unknown_tags};
-use crate::speech::model::{ChunkRequest, ConversionRequest, Loaded, ModelError, SpeechModel};
+use crate::speech::model::{ChunkRequest, ConversionRequest, Loaded, ModelError, SpeechModel, Take};
 use crate::speech::{Cancel, Sampling};
 
 /// A Chatterbox checkpoint on its device.
@@ -108,9 +108,9 @@ impl SpeechModel for Spoken {
         chunk: &ChunkRequest,
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Take, ModelError> {
         if !is_speakable(&without_unknown_tags(&chunk.text, &self.model.tags())) {
-            return Ok(short_silence());
+            return Ok(Take { samples: short_silence(), is_stuck: false });
         }
         let voice = voice(&self.voices, &mut self.cloner, &chunk.voice)?;
         let wanted = match self.ahead.iter().position(|(begun, _)| begun == chunk) {
@@ -148,9 +148,10 @@ impl SpeechModel for Spoken {
                 return Err(from_speaking(error));
             }
         };
+        let is_stuck = spoken.is_stuck();
         let samples = marked(self.watermark.as_deref(), spoken.samples)?;
         progress(1.0);
-        Ok(samples)
+        Ok(Take { samples, is_stuck })
     }
 
     fn convert(
@@ -196,7 +197,7 @@ impl SpeechModel for Spoken {
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
         emit: &mut dyn FnMut(&[f32]),
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Take, ModelError> {
         let text = without_unknown_tags(&chunk.text, &self.model.tags());
         let voice = voice(&self.voices, &mut self.cloner, &chunk.voice)?;
         // A mark is put on the whole.
@@ -206,9 +207,9 @@ impl SpeechModel for Spoken {
             None
         };
         let Some(prepared) = prepared else {
-            let samples = self.speak(chunk, cancel, progress)?;
-            emit(&samples);
-            return Ok(samples);
+            let take = self.speak(chunk, cancel, progress)?;
+            emit(&take.samples);
+            return Ok(take);
         };
         // It goes alone: company would keep its listener waiting.
         self.ahead.retain(|(begun, _)| begun != chunk);
@@ -222,7 +223,7 @@ impl SpeechModel for Spoken {
             self.model.speak_in_blocks(&text, language, voice, &sampling, chunk.seed, &mut observe, emit);
         let spoken = spoken.map_err(from_speaking)?;
         progress(1.0);
-        Ok(spoken.samples)
+        Ok(Take { is_stuck: spoken.is_stuck(), samples: spoken.samples })
     }
 
     fn expect(&mut self, next: Vec<ChunkRequest>) {
@@ -337,7 +338,7 @@ mod tests {
     fn chunks_that_were_foretold_sound_to_the_bit_like_chunks_that_come_unannounced() {
         let mut model = pico();
         let mut speak = |chunk: &ChunkRequest| model.speak(chunk, &Cancel::default(), &mut |_| {}).unwrap();
-        let unannounced: Vec<Vec<f32>> = chunks().iter().map(&mut speak).collect();
+        let unannounced: Vec<Take> = chunks().iter().map(&mut speak).collect();
 
         let all = chunks();
         for (index, chunk) in all.iter().enumerate() {

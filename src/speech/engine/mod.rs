@@ -22,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::Cancel;
 use super::catalog::{Catalog, UnknownModel};
-use super::model::{ChunkRequest, ConversionRequest, ModelError, ModelInfo};
+use super::model::{ChunkRequest, ConversionRequest, ModelError, ModelInfo, Take};
 use meters::Meters;
 pub use state::{ModelState, ModelStatus, States};
 use thread::{Order, Thread};
@@ -240,7 +240,7 @@ impl Lease {
         let _ = self.engine.thread.order(Order::Expect { model: self.resident.clone(), next });
     }
 
-    /// Speaks one chunk: mono samples in −1..1 at [`ModelInfo::sample_rate`]. Waits its turn, and for a model that is
+    /// Speaks one chunk. Waits its turn, and for a model that is
     /// loaded afresh after a crash. Dropping the future gives the turn up, but does not interrupt a chunk that is being
     /// spoken: set `cancel` for that.
     pub async fn speak(
@@ -248,7 +248,7 @@ impl Lease {
         chunk: ChunkRequest,
         cancel: Cancel,
         progress: OnProgress,
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Take, ModelError> {
         self.speak_to(None, chunk, cancel, progress).await
     }
 
@@ -259,7 +259,7 @@ impl Lease {
         chunk: ChunkRequest,
         cancel: Cancel,
         progress: OnProgress,
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Take, ModelError> {
         let stopped = || ModelError::NotLoaded("the engine has stopped".to_owned());
         let (reply, answer) = oneshot::channel();
         let model = self.resident.clone();

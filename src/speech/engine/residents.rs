@@ -17,7 +17,7 @@ use super::state::{ModelState, States};
 use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading};
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
-use crate::speech::model::{ChunkRequest, ConversionRequest, ModelError, SpeechModel};
+use crate::speech::model::{ChunkRequest, ConversionRequest, ModelError, SpeechModel, Take};
 
 /// The wait before a failed load is tried again; doubles up to [`RELOAD_LONGEST`]. A busy GPU frees itself in seconds,
 /// a missing file is put there by a person.
@@ -146,7 +146,7 @@ impl Residents {
         cancel: &Cancel,
         progress: &OnProgress,
         listener: Option<&OnBlock>,
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Take, ModelError> {
         self.work(name, cancel, progress, |model, progress| match listener {
             None => model.speak(chunk, cancel, progress),
             Some(hear) => model.speak_in_blocks(chunk, cancel, progress, &mut |block| hear(block)),
@@ -165,13 +165,13 @@ impl Residents {
     }
 
     /// Lets a model do something that takes its time.
-    fn work(
+    fn work<T>(
         &mut self,
         name: &str,
         cancel: &Cancel,
         progress: &OnProgress,
-        work: impl FnOnce(&mut dyn SpeechModel, &mut dyn FnMut(f32)) -> Result<Vec<f32>, ModelError>,
-    ) -> Result<Vec<f32>, ModelError> {
+        work: impl FnOnce(&mut dyn SpeechModel, &mut dyn FnMut(f32)) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
         let stop = self.stop.clone();
         if stop.is_cancelled() {
             return Err(ModelError::Cancelled);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::speech::catalog::{AUTO, Offer};
-use crate::speech::model::{Loaded, SpeechModel};
+use crate::speech::model::{Loaded, SpeechModel, Take};
 use crate::speech::tone::{self, Tone, ToneSettings};
 use crate::voices::testing::library;
 
@@ -58,7 +58,7 @@ impl SpeechModel for Sized {
         chunk: &ChunkRequest,
         cancel: &Cancel,
         progress: &mut dyn FnMut(f32),
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Take, ModelError> {
         self.tone.speak(chunk, cancel, progress)
     }
 }
@@ -107,7 +107,7 @@ async fn a_lease_wished_for_while_the_model_loads_is_granted_once_it_has_loaded(
     });
     open.send(()).unwrap();
     let lease = wish.await.unwrap().unwrap();
-    assert!(!lease.speak(chunk("hello"), Cancel::default(), unheard()).await.unwrap().is_empty());
+    assert!(!lease.speak(chunk("hello"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
     assert!(engine.status_of("slow").in_use);
     drop(lease);
     state(&engine, "slow", "ready").await;
@@ -120,7 +120,7 @@ async fn a_model_is_loaded_when_it_is_first_needed_and_the_others_stay() {
     assert_eq!(engine.status_of("b").state.as_str(), "unloaded");
     let lease = engine.lease("B").await.unwrap();
     assert_eq!(lease.info().name, "b");
-    assert!(!lease.speak(chunk("hello"), Cancel::default(), unheard()).await.unwrap().is_empty());
+    assert!(!lease.speak(chunk("hello"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
     assert_eq!(engine.status_of("a").state.as_str(), "ready");
 }
 
@@ -148,7 +148,7 @@ async fn a_failed_load_leaves_the_others_serving_and_is_tried_again_by_hand_at_o
     let lease = engine.lease("a").await.unwrap();
     let failed = engine.lease("stubborn").await.unwrap_err().to_string();
     assert!(failed.contains("a corrupt file"), "{failed}");
-    assert!(!lease.speak(chunk("still here"), Cancel::default(), unheard()).await.unwrap().is_empty());
+    assert!(!lease.speak(chunk("still here"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
     engine.lease("stubborn").await.unwrap_err();
     assert_eq!(loads.load(Ordering::Relaxed), 1, "not before its time");
     engine.load("stubborn").unwrap();
@@ -183,7 +183,7 @@ async fn a_model_that_panics_goes_alone_and_is_loaded_afresh() {
     assert!(matches!(crashed, Err(ModelError::Panicked(_))), "{crashed:?}");
     assert!(why(engine.status_of("fragile").state).starts_with("it crashed: "));
     assert_eq!(engine.status_of("other").state.as_str(), "ready");
-    assert!(!lease.speak(chunk("fine"), Cancel::default(), unheard()).await.unwrap().is_empty());
+    assert!(!lease.speak(chunk("fine"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
     assert_eq!(loads.load(Ordering::Relaxed), 2);
 }
 
@@ -218,7 +218,7 @@ async fn a_model_in_use_is_finished_with_before_one_that_does_not_fit_beside_it_
         states.wait_for(waiting).await.unwrap().of("b").state
     });
     assert_eq!(why(waits.await.unwrap()), "it waits until a is no longer in use: both do not fit in memory");
-    assert!(!lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().is_empty());
+    assert!(!lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
     assert!(!wish.is_finished());
     drop(lease);
     assert_eq!(wish.await.unwrap().unwrap(), "b");
@@ -259,7 +259,7 @@ async fn unloading_by_hand_waits_for_the_job_in_hand() {
     let engine = engine(vec![willing("a", 1)]);
     let lease = engine.lease("a").await.unwrap();
     assert_eq!(engine.unload("a").await, Unloading::Later);
-    assert!(!lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().is_empty());
+    assert!(!lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
     drop(lease);
     assert_eq!(why(state(&engine, "a", "unloaded").await), "it was unloaded on request");
     assert_eq!(engine.unload("a").await, Unloading::Done);
@@ -339,7 +339,7 @@ async fn dropping_the_last_handle_drops_the_models_and_joins_the_thread() {
             chunk: &ChunkRequest,
             cancel: &Cancel,
             progress: &mut dyn FnMut(f32),
-        ) -> Result<Vec<f32>, ModelError> {
+        ) -> Result<Take, ModelError> {
             self.0.speak(chunk, cancel, progress)
         }
     }

@@ -13,7 +13,7 @@ use super::state::{ModelState, States};
 use super::{EngineSettings, LeaseError, OnBlock, OnProgress, Unloading};
 use crate::speech::Cancel;
 use crate::speech::catalog::Catalog;
-use crate::speech::model::{ChunkRequest, ConversionRequest, ModelError};
+use crate::speech::model::{ChunkRequest, ConversionRequest, ModelError, Take};
 
 /// What the thread can be told.
 pub(super) enum Order {
@@ -31,7 +31,7 @@ pub(super) enum Order {
         cancel: Cancel,
         progress: OnProgress,
         listener: Option<OnBlock>,
-        reply: oneshot::Sender<Result<Vec<f32>, ModelError>>,
+        reply: oneshot::Sender<Result<Take, ModelError>>,
         span: tracing::Span,
     },
     Expect {

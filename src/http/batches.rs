@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
-use waveform::encode::{Encoding, Format};
+use waveform::encode::{Book, Encoding, Format, Tags};
 
 use super::Context;
 use super::archive::{archive, archive_name};
@@ -22,13 +22,16 @@ use super::files::Download;
 use super::recode::joined;
 use super::tts::{callback, checked, priority};
 use crate::jobs::{Batch, Job, JobStatus, NewBatch, NewJob, Priority};
+use crate::speech::assemble::SOFTWARE;
 use crate::speech::request::{self, DraftError};
+
+/// What the joined file of an audiobook is called: m4a with chapters and a cover.
+pub(super) const BOOK: &str = "m4b";
+/// Of audiobooks, whose shelves show one.
+const COVER: &[u8] = include_bytes!("cover.png");
 
 /// Failures that the state of a batch tells in full.
 const MOST_FAILURES: usize = 100;
-
-/// Longest title, in characters.
-const LONGEST_TITLE: usize = 200;
 
 pub(super) async fn add(
     State(context): State<Context>,
@@ -46,10 +49,7 @@ pub(super) async fn add(
     };
     let limit = context.settings.limits.max_batch_items;
     let items = items(&body, limit)?;
-    let title = body.text("title")?.unwrap_or_default();
-    if title.chars().count() > LONGEST_TITLE {
-        return Err(DraftError::field("title", "at most 200 characters", "more").into());
-    }
+    let title = request::title(&body.text("title")?.unwrap_or_default())?;
     // Read out and checked off the threads that answer: a thousand texts take a moment.
     let (checking, for_client) = (context.clone(), client.clone());
     let jobs = spawn_blocking(move || {
@@ -207,8 +207,8 @@ pub(super) async fn show(
     Ok(Json(answer))
 }
 
-/// The audio: `?as=zip` (also when nothing is said) or `?as=joined`, one file in the order of the items (`&format=wav` or
-/// `flac`). A batch that has not ended, or of which not all completed, is only given with `?partial=true`.
+/// The audio: `?as=zip` (also when nothing is said) or `?as=joined`, one file in the order of the items (`&format=` wav, flac …,
+/// or m4b, an audiobook with a chapter for each item). A batch that has not ended, or of which not all completed, is only given with `?partial=true`.
 pub(super) async fn result(
     State(context): State<Context>,
     caller: Caller,
@@ -231,12 +231,11 @@ pub(super) async fn result(
     match asked.get("as").map(String::as_str) {
         None | Some("zip") => Ok(archive(&context, &jobs, &name)),
         Some("joined") => {
-            let format = asked.get("format").map_or(Ok(Format::Wav), |name| request::format(name))?;
-            let sample_rate = jobs.first().map_or(24_000, |job| job.request.sample_rate);
-            let sample_rate = format.sample_rate_for(sample_rate);
-            let file_name = format!("{name}.{format}");
-            let media_type = format.media_type(sample_rate);
-            let file = joined(&context, &jobs, Encoding::new(format, sample_rate)).await?;
+            let wanted = asked.get("format").map_or(Format::Wav.name(), String::as_str);
+            let encoding = whole(&batch, &jobs, wanted)?;
+            let file_name = format!("{name}.{wanted}");
+            let media_type = encoding.format.media_type(encoding.sample_rate);
+            let file = joined(&context, &jobs, encoding).await?;
             let size = file.metadata().await.map_err(ApiError::File)?.len();
             let entity_tag = format!("\"{id}-{}\"", batch.counts.completed);
             let download = Download { file, size, media_type, entity_tag, file_name };
@@ -244,6 +243,30 @@ pub(super) async fn result(
         }
         Some(other) => Err(DraftError::field("as", "zip or joined", format!("{other:?}")).into()),
     }
+}
+
+/// How one file of these jobs is written, by the name of its format.
+fn whole(batch: &Batch, jobs: &[Job], wanted: &str) -> Result<Encoding, DraftError> {
+    let is_book = wanted == BOOK;
+    let format = if is_book { Format::M4a } else { wanted.parse().map_err(|_unknown| not_joined(wanted))? };
+    let request = jobs.first().map(|job| &job.request);
+    let sample_rate = format.sample_rate_for(request.map_or(24_000, |request| request.sample_rate));
+    let reader = request.map(|request| &request.voice);
+    let reader = reader.filter(|voice| jobs.iter().all(|job| job.request.voice == **voice));
+    Ok(Encoding {
+        book: is_book.then(|| Book { cover: COVER.to_vec() }),
+        tags: Tags {
+            title: batch.title.clone(),
+            artist: reader.cloned().unwrap_or_default(),
+            software: SOFTWARE.to_owned(),
+            details: Vec::new(),
+        },
+        ..Encoding::new(format, sample_rate)
+    })
+}
+
+fn not_joined(wanted: &str) -> DraftError {
+    DraftError::field("format", format!("{BOOK}, {}", Format::names()), format!("{wanted:?}"))
 }
 
 /// Cancels what has not ended of it.

@@ -1,7 +1,6 @@
 //! Finished sounds in another form: several as one, or one in another format. Made aside when they are asked for, and gone with
 //! the answer.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::fs::File;
@@ -13,8 +12,8 @@ use super::error::ApiError;
 use super::files::Download;
 use super::tts::output;
 use crate::jobs::Job;
-use crate::speech::assemble::encoding;
-use crate::speech::join::join;
+use crate::speech::assemble::{encoding, title};
+use crate::speech::join::{Chapter, join};
 use crate::speech::{AudioFormat, SpeechRequest};
 
 /// A request for the same speech in another format, at its default bit rate and the nearest sample rate it has.
@@ -43,15 +42,17 @@ pub(super) async fn recoded(
     })
 }
 
-/// One file of the audio of several jobs, removed from its folder at once.
+/// One file of the audio of several jobs, a chapter each, removed from its folder at once.
 pub(super) async fn joined(context: &Context, jobs: &[Job], encoding: Encoding) -> Result<File, ApiError> {
     // Decoding takes a processor.
     let _permit = Arc::clone(&context.uploading).acquire_owned().await.map_err(|_closed| ApiError::Bug)?;
-    let files: Vec<PathBuf> = jobs.iter().filter_map(|job| context.jobs.result_path(job)).collect();
+    let chapter =
+        |job| Some(Chapter { path: context.jobs.result_path(job)?, title: title(&job.request) });
+    let chapters: Vec<Chapter> = jobs.iter().filter_map(chapter).collect();
     let scratch = context.jobs.scratch().map_err(|error| ApiError::File(std::io::Error::other(error)))?;
     let made = spawn_blocking(move || {
         let out = scratch.file.try_clone().map_err(ApiError::File)?;
-        join(&files, &encoding, out).map_err(|error| ApiError::File(std::io::Error::other(error)))?;
+        join(&chapters, &encoding, out).map_err(|error| ApiError::File(std::io::Error::other(error)))?;
         scratch.rewound().map_err(ApiError::File)
     });
     Ok(File::from_std(made.await.map_err(|_panicked| ApiError::Bug)??))

@@ -247,6 +247,7 @@ pub(super) fn draft(fields: &Fields) -> Result<Draft, DraftError> {
     };
     Ok(Draft {
         text: fields.text("text")?.unwrap_or_default(),
+        title: fields.text("title")?,
         model: fields.text("model")?,
         voice: fields.text("predefined_voice_id")?,
         reference,

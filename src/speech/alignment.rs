@@ -69,10 +69,15 @@ fn weight(character: char) -> f64 {
         ',' | ';' | ':' | '.' | '!' | '?' | '…' | '—' | '–' => 2.5,
         _ if character.is_whitespace() => 0.1,
         _ if character.is_numeric() => 4.0,
-        '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' => 3.0,
+        _ if is_ideograph(character) || ('\u{ac00}'..='\u{d7af}').contains(&character) => 3.0,
         _ if character.is_alphabetic() => 1.0,
         _ => 0.1,
     }
+}
+
+/// Of Chinese and Japanese, which put no spaces between words.
+fn is_ideograph(character: char) -> bool {
+    matches!(character, '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
 }
 
 /// Words that two texts may be apart before they are looked at as having nothing in common.
@@ -87,10 +92,10 @@ pub struct Sent {
 }
 
 /// A word's place, and what it is known by.
-struct Word {
+pub(super) struct Word {
     /// In bytes of the sent text, in characters of the spoken one.
-    start: usize,
-    end: usize,
+    pub(super) start: usize,
+    pub(super) end: usize,
     key: String,
 }
 
@@ -136,7 +141,7 @@ impl Sent {
 }
 
 /// How many words on the two texts have a word in common, if they do within [`REACH`] words.
-fn meeting(said: &[Word], sent: &[Word]) -> Option<(usize, usize)> {
+pub(super) fn meeting(said: &[Word], sent: &[Word]) -> Option<(usize, usize)> {
     let same = |i: usize, j: usize| said.get(i).zip(sent.get(j)).is_some_and(|(a, b)| a.key == b.key);
     // A small word may be met by chance; then the next ones differ.
     let holds = |i: usize, j: usize| {
@@ -162,7 +167,8 @@ fn unmet(rest: &str, behind: &[Word], is_open: bool, spoken: &Alignment, place: 
     ends.find(|(_, last)| mark.is_some() && *last == mark).map_or(place, |(end, _)| end)
 }
 
-fn words(text: &str, most: usize) -> Vec<Word> {
+/// The first words of a text; of scripts without spaces, each character is one.
+pub(super) fn words(text: &str, most: usize) -> Vec<Word> {
     let mut words = Vec::new();
     let mut places = text.char_indices().peekable();
     while let Some((start, first)) = places.next() {
@@ -173,8 +179,11 @@ fn words(text: &str, most: usize) -> Vec<Word> {
             break;
         }
         let mut end = start + first.len_utf8();
-        while let Some((at, next)) = places.next_if(|(_, next)| next.is_alphanumeric() || *next == '\'') {
-            end = at + next.len_utf8();
+        let goes_on = |next: char| (next.is_alphanumeric() && !is_ideograph(next)) || next == '\'';
+        if !is_ideograph(first) {
+            while let Some((at, next)) = places.next_if(|&(_, next)| goes_on(next)) {
+                end = at + next.len_utf8();
+            }
         }
         words.push(Word { start, end, key: text[start..end].to_lowercase() });
     }

@@ -18,6 +18,8 @@ pub struct SpokenChunk {
     /// 32-bit float wav, mono, at the model's rate.
     pub path: PathBuf,
     pub text: String,
+    /// What it says, as it was sent.
+    pub written: String,
     pub joint: Joint,
     /// The id of its own voice, where the text changed it.
     pub voice: Option<String>,
@@ -96,7 +98,7 @@ pub fn assemble(
     let rate = request.sample_rate;
     let spoken = |(chunk, span): (&SpokenChunk, &Span)| {
         let text = SpokenText::new(&chunk.text, span, rate, chunk.report.clone());
-        SpokenText { voice: chunk.voice.clone(), ..text }
+        SpokenText { voice: chunk.voice.clone(), ..text.written_as(&chunk.written) }
     };
     let timeline = Timeline { chunks: chunks.iter().zip(&joined.spans).map(spoken).collect() };
     Ok(Assembled { duration_ms: joined.length * 1000 / u64::from(rate.max(1)), timeline })
@@ -110,20 +112,29 @@ pub fn encoding(request: &SpeechRequest) -> Encoding {
         format: request.format,
         sample_rate: request.sample_rate,
         bit_rate_kbps: request.bitrate_kbps,
+        book: None,
         tags: Tags {
-            title: title(&script::words(&request.text)),
+            title: title(request),
             artist: request.voice.clone(),
-            software: concat!("declaim ", env!("CARGO_PKG_VERSION")).to_owned(),
+            software: SOFTWARE.to_owned(),
             details: model.chain([seed]).collect(),
         },
     }
 }
 
-/// Characters of a title.
+/// What made the file.
+pub const SOFTWARE: &str = concat!("declaim ", env!("CARGO_PKG_VERSION"));
+
+/// Characters of a title that nobody gave.
 const TITLE: usize = 60;
 
-/// The beginning of the text in one line, cut between words where it can be.
-fn title(text: &str) -> String {
+/// What players call the sound of a request: its title, else the beginning of its text.
+pub fn title(request: &SpeechRequest) -> String {
+    request.title.clone().unwrap_or_else(|| beginning(&script::words(&request.text)))
+}
+
+/// The first words in one line, cut between words where it can be.
+fn beginning(text: &str) -> String {
     let mut title = String::new();
     // No control character gets into a tag.
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
@@ -150,10 +161,10 @@ mod tests {
 
     #[test]
     fn a_title_is_the_first_words_in_one_line() {
-        assert_eq!(title("  Hello,\n\tworld.\u{0} "), "Hello, world.");
-        let long = title(&"many words ".repeat(20));
+        assert_eq!(beginning("  Hello,\n\tworld.\u{0} "), "Hello, world.");
+        let long = beginning(&"many words ".repeat(20));
         assert!(long.ends_with("words…") || long.ends_with("many…"), "{long}");
         assert!(long.chars().count() <= TITLE + 1);
-        assert_eq!(title(&"x".repeat(100)).chars().count(), TITLE + 1);
+        assert_eq!(beginning(&"x".repeat(100)).chars().count(), TITLE + 1);
     }
 }

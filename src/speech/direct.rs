@@ -103,6 +103,7 @@ pub fn speak(
         spoken.push(SpokenChunk {
             path,
             text: order.text,
+            written: chunk.written.clone(),
             joint: chunk.joint(),
             voice: chunk.voice.clone(),
             report: Some(report),

@@ -1,36 +1,75 @@
 //! Finished files as one, in order, with a pause between: the results of a batch as something to listen to.
 //!
-//! One file at a time is in memory. Each is decoded and brought to one rate; nothing is trimmed, they were finished once.
+//! Read, brought to one rate and encoded piece by piece, so that a book of ten hours takes no more memory than a sentence.
+//! Nothing is trimmed or levelled, they were finished once.
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use waveform::decode::{self, DecodeError, Limits};
-use waveform::encode::{Encoding, FileEncoder};
+use waveform::encode::{EncodeError, Encoding, FileEncoder};
+use waveform::resample::Resampler;
 
-use super::chunk::Boundary;
-use super::stitch::{StitchError, Stitching, stitch};
+use super::stitch::Pauses;
 
-/// Longest single file: an hour takes 350 MB while it is joined.
-const LONGEST: Duration = Duration::from_hours(4);
+/// Longest single file.
+const LONGEST: Duration = Duration::from_hours(100);
 
-/// Writes the sound of `files` to `out`, encoded so. Blocks.
+/// A finished file, which is a chapter of the whole where the format has chapters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chapter {
+    pub path: PathBuf,
+    pub title: String,
+}
+
+/// Why files were not joined. Then what was written is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    #[error("a finished file cannot be read")]
+    Read(#[from] DecodeError),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// Writes the sound of `chapters` to `out`, encoded so. Blocks.
 ///
 /// # Errors
-/// A file that cannot be read, or an encoder or disk that fails; then `out` holds nothing of use.
-pub fn join(files: &[PathBuf], encoding: &Encoding, out: File) -> Result<(), StitchError<DecodeError>> {
-    let limits = Limits { bytes: u64::MAX, duration: LONGEST, ..Limits::default() };
+/// A file that cannot be read, or an encoder or disk that fails.
+pub fn join(chapters: &[Chapter], encoding: &Encoding, out: File) -> Result<(), JoinError> {
     let sample_rate = encoding.sample_rate;
     let mut encoder = FileEncoder::new(out, encoding)?;
-    let last = files.len().saturating_sub(1);
-    let read = files.iter().enumerate().map(|(index, path)| {
-        let pause = if index == last { Boundary::End } else { Boundary::Paragraph };
-        Ok((decode::read(path, &limits)?.resampled(sample_rate).samples, pause))
-    });
-    let stitching = Stitching { trim: None, ..Stitching::new(sample_rate, sample_rate) };
-    stitch(read, &stitching, &mut |samples| encoder.write(samples))?;
+    let pause = Pauses::default().paragraph.as_secs_f64() * f64::from(sample_rate);
+    let pause = vec![0.0; pause.round() as usize];
+    for (index, Chapter { path, title }) in chapters.iter().enumerate() {
+        if index > 0 {
+            encoder.write(&pause)?;
+        }
+        encoder.begin_chapter(title);
+        append(path, sample_rate, &mut encoder)?;
+    }
     encoder.finish()?;
+    Ok(())
+}
+
+fn append(path: &PathBuf, sample_rate: u32, encoder: &mut FileEncoder<File>) -> Result<(), JoinError> {
+    let limits = Limits { bytes: u64::MAX, duration: LONGEST, ..Limits::default() };
+    let file = File::open(path).map_err(DecodeError::Open)?;
+    let mut resampler = None;
+    let mut resampled = Vec::new();
+    decode::read_pieces(file, &limits, &mut |samples, rate| {
+        if rate == sample_rate {
+            return encoder.write(samples).map_err(JoinError::from);
+        }
+        resampler.get_or_insert_with(|| Resampler::new(rate, sample_rate)).process(samples, &mut resampled);
+        encoder.write(&resampled)?;
+        resampled.clear();
+        Ok(())
+    })?;
+    if let Some(mut resampler) = resampler {
+        resampler.finish(&mut resampled);
+        encoder.write(&resampled)?;
+    }
     Ok(())
 }
 
@@ -40,16 +79,17 @@ mod tests {
     use waveform::encode::Format;
     use waveform::wav;
 
+    fn chapter(folder: &std::path::Path, name: &str, rate: u32, samples: usize) -> Chapter {
+        let path = folder.join(name);
+        wav::write_f32(&mut File::create(&path).unwrap(), &vec![0.5; samples], rate).unwrap();
+        Chapter { path, title: name.to_owned() }
+    }
+
     #[test]
     fn files_of_two_rates_become_one_with_a_pause_between() {
         let folder = tempfile::tempdir().unwrap();
-        let mut files = Vec::new();
-        for (name, rate) in [("a.wav", 24_000), ("b.wav", 48_000)] {
-            let path = folder.path().join(name);
-            let samples = vec![0.5; rate as usize / 2];
-            wav::write_f32(&mut File::create(&path).unwrap(), &samples, rate).unwrap();
-            files.push(path);
-        }
+        let files = [("a.wav", 24_000), ("b.wav", 48_000)]
+            .map(|(name, rate)| chapter(folder.path(), name, rate, rate as usize / 2));
         let path = folder.path().join("joined.wav");
         let out = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         join(&files, &Encoding::new(Format::Wav, 24_000), out).unwrap();
@@ -57,5 +97,14 @@ mod tests {
         // Half a second, a paragraph's pause, half a second.
         assert_eq!((joined.sample_rate, joined.samples.len()), (24_000, 12_000 + 14_400 + 12_000));
         assert!(joined.samples[12_000..26_400].iter().all(|&sample| sample == 0.0));
+    }
+
+    #[test]
+    fn a_chapter_that_is_gone_is_an_error_and_not_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = chapter(folder.path(), "a.wav", 24_000, 100);
+        let gone = Chapter { path: folder.path().join("b.wav"), title: String::new() };
+        let joined = join(&[there, gone], &Encoding::new(Format::Wav, 24_000), tempfile::tempfile().unwrap());
+        assert!(matches!(joined, Err(JoinError::Read(DecodeError::Open(_)))), "{joined:?}");
     }
 }

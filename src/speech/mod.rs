@@ -2,7 +2,8 @@
 //!
 //! The journey of a text: `request` checks it against the models that `catalog` describes, `normalize` reads numbers and
 //! symbols out, `chunk` cuts it into pieces a model can speak, `engine` (the models' own thread) speaks each piece, `stitch`
-//! joins them with pauses, `assemble` makes the file; `takes` judges each piece, `timeline` knows when it is heard. Progress and cancellation are values handed in by the caller.
+//! joins them with pauses, `assemble` makes the file; `takes` judges each piece, `timeline` knows when it is heard and `written` what
+//! of the sent text that is. Progress and cancellation are values handed in by the caller.
 
 pub mod alignment;
 pub mod assemble;
@@ -22,6 +23,7 @@ pub mod stream;
 pub mod takes;
 pub mod timeline;
 pub mod tone;
+pub mod written;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +40,9 @@ pub use waveform::encode::Format as AudioFormat;
 pub struct SpeechRequest {
     /// As the client sent it; normalisation happens when it is spoken.
     pub text: String,
+    /// What players call the sound; `None` for the beginning of the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// The name of the model that speaks it; rows from before there were several have none, which means the default one.
     #[serde(default)]
     pub model: Option<String>,
@@ -160,6 +165,7 @@ pub fn plan(request: &SpeechRequest, info: &model::ModelInfo) -> Vec<chunk::Chun
             Some(last) => {
                 let (marks, text) = script::closing_marks(&part.text);
                 last.text.push_str(marks);
+                last.written.push_str(marks);
                 (marks, text)
             }
             None => ("", part.text.as_str()),
@@ -173,7 +179,10 @@ pub fn plan(request: &SpeechRequest, info: &model::ModelInfo) -> Vec<chunk::Chun
         {
             last.pause = script::boundary(if marks.is_empty() { before } else { marks }, text);
         }
-        chunks.extend(own.into_iter().map(|own| chunk::Chunk {
+        let texts: Vec<&str> = own.iter().map(|own| own.text.as_str()).collect();
+        let written: Vec<String> = written::parts(text, &texts).into_iter().map(str::to_owned).collect();
+        chunks.extend(own.into_iter().zip(written).map(|(own, written)| chunk::Chunk {
+            written,
             voice: voice.cloned(),
             rate: part.rate,
             ..own
@@ -196,6 +205,7 @@ mod tests {
     fn request(text: &str, language: &str) -> SpeechRequest {
         SpeechRequest {
             text: text.to_owned(),
+            title: None,
             model: None,
             voice: "hum".to_owned(),
             verbatim: false,
@@ -241,6 +251,21 @@ mod tests {
         assert_eq!(said("de", &["en", "de"]), "5 km");
         assert_eq!(said("de", &["en"]), "five kilometers", "a model of one language speaks that");
         assert_eq!(said("en", &["de"]), "5 km");
+    }
+
+    #[test]
+    fn each_chunk_knows_what_was_written() {
+        let text = "It costs $5 [pause:1s]at most. [voice:hum]He ran 5 km, I think";
+        let plan = plan(&request(text, "en"), &tone::info());
+        let found: Vec<_> = plan.iter().map(|chunk| (chunk.text.as_str(), chunk.written.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("It costs five dollars", "It costs $5"),
+                ("at most.", "at most."),
+                ("He ran five kilometers, I think", "He ran 5 km, I think")
+            ]
+        );
     }
 
     #[test]

@@ -20,6 +20,9 @@ use super::{Sampling, SpeechRequest, normalize};
 use crate::config::{OwnPronunciation, Settings, ranges};
 use crate::voices::{self, Clip, UnknownVoice};
 
+/// The longest title, in characters.
+pub const LONGEST_TITLE: usize = 200;
+
 /// Voices that one text may name.
 const MOST_VOICES: usize = 64;
 
@@ -27,6 +30,8 @@ const MOST_VOICES: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft {
     pub text: String,
+    /// What players call the sound; empty is not said.
+    pub title: Option<String>,
     /// By name; `None` and `auto` are the server's default.
     pub model: Option<String>,
     pub voice: Option<String>,
@@ -224,6 +229,7 @@ impl Draft {
             language: checked_language(language, model)?,
             format,
             sample_rate,
+            title: self.title.map(|text| title(&text)).transpose()?.filter(|title| !title.is_empty()),
             text: self.text,
         })
     }
@@ -233,6 +239,20 @@ impl From<&OwnPronunciation> for Pronunciation {
     fn from(own: &OwnPronunciation) -> Self {
         Self { text: own.text.clone(), say: own.say.clone(), match_case: own.match_case, voice: None }
     }
+}
+
+/// A title in one line.
+///
+/// # Errors
+/// One of more than [`LONGEST_TITLE`] characters.
+pub fn title(text: &str) -> Result<String, DraftError> {
+    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
+    let title = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let found = title.chars().count();
+    if found > LONGEST_TITLE {
+        return Err(DraftError::field("title", format!("at most {LONGEST_TITLE} characters"), found));
+    }
+    Ok(title)
 }
 
 /// The model that a request's `model` means.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chunk::sentences::sentences;
 use super::takes::Report;
+use super::written;
 
 /// Stored beside the result as JSON; fields are only ever added, with a default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,11 @@ pub struct SpokenText {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sentence {
+    /// As the model was given it.
     pub text: String,
+    /// As it was sent, where that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
     pub start_ms: u64,
     pub end_ms: u64,
     /// Its end within the chunk was not heard.
@@ -84,6 +89,7 @@ impl SpokenText {
             let estimated = !is_last && heard.is_none();
             found.push(Sentence {
                 text: (*part).to_owned(),
+                written: None,
                 start_ms: ms(start),
                 end_ms: ms(end),
                 estimated,
@@ -92,6 +98,24 @@ impl SpokenText {
         }
         let (start_ms, end_ms) = (ms(span.place.start), ms(span.place.end));
         Self { text: text.to_owned(), start_ms, end_ms, voice: None, report, sentences: found }
+    }
+
+    /// The same with what was sent for it.
+    #[must_use]
+    pub fn written_as(mut self, written: &str) -> Self {
+        let said: Vec<&str> = self.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
+        let parts: Vec<_> = written::parts(written, &said).into_iter().map(str::to_owned).collect();
+        for (sentence, part) in self.sentences.iter_mut().zip(parts) {
+            sentence.written = (part != sentence.text && !part.is_empty()).then_some(part);
+        }
+        self
+    }
+}
+
+impl Sentence {
+    /// What people read: the text as it was sent.
+    fn caption(&self) -> String {
+        one_line(self.written.as_ref().unwrap_or(&self.text))
     }
 }
 
@@ -106,7 +130,7 @@ impl Timeline {
         for (number, line) in (1..).zip(self.sentences()) {
             let (start, end) = (clock(line.start_ms, ','), clock(line.end_ms, ','));
             // Writing into a String cannot fail.
-            let _ = write!(captions, "{number}\n{start} --> {end}\n{}\n\n", one_line(&line.text));
+            let _ = write!(captions, "{number}\n{start} --> {end}\n{}\n\n", line.caption());
         }
         captions
     }
@@ -116,7 +140,7 @@ impl Timeline {
         let mut captions = "WEBVTT\n\n".to_owned();
         for line in self.sentences() {
             let (start, end) = (clock(line.start_ms, '.'), clock(line.end_ms, '.'));
-            let text = one_line(&line.text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            let text = line.caption().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
             let _ = write!(captions, "{start} --> {end}\n{text}\n\n");
         }
         captions
@@ -173,6 +197,16 @@ mod tests {
             "WEBVTT\n\n00:00:00.000 --> 00:00:01.234\nHello, you &amp; &lt;i&gt;.\n\n\
              01:02:03.004 --> 01:02:04.000\nTwo.\n\n"
         );
+    }
+
+    #[test]
+    fn captions_show_what_was_sent_and_not_what_was_made_of_it() {
+        let said = "It costs five dollars. He paid.\nAnd left.";
+        let chunk = spoken(said, 0..3_000, &[]).written_as("It costs $5.\nHe paid. And\nleft.");
+        let written: Vec<_> = chunk.sentences.iter().map(|line| line.written.as_deref()).collect();
+        assert_eq!(written, [Some("It costs $5."), None, Some("And\nleft.")]);
+        let captions = Timeline { chunks: vec![chunk] }.to_srt();
+        assert!(captions.contains("\nIt costs $5.\n") && captions.contains("\nAnd left.\n"), "{captions}");
     }
 
     #[test]

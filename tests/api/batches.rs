@@ -61,6 +61,58 @@ fn a_list_of_texts_becomes_an_archive_or_one_file_in_order() {
     assert!((f64::from(samples) / 24_000.0 - expected).abs() < 0.01, "{samples} of {expected} s");
 }
 
+/// What an MP4's list of chapters says: samples at 24 kHz, and titles.
+fn chapters(file: &[u8]) -> Vec<(u64, String)> {
+    let at = file.windows(4).position(|name| name == b"chpl").unwrap() + 4 + 8;
+    let (count, mut rest) = (file[at], &file[at + 1..]);
+    let mut found = Vec::new();
+    for _ in 0..count {
+        // In units of 100 ns, rounded down.
+        let start = u64::from_be_bytes(rest[..8].try_into().unwrap());
+        let length = usize::from(rest[8]);
+        found.push(((start * 24_000).div_ceil(10_000_000), String::from_utf8(rest[9..9 + length].into()).unwrap()));
+        rest = &rest[9 + length..];
+    }
+    found
+}
+
+#[test]
+fn a_batch_becomes_an_audiobook_with_a_chapter_for_each_text() {
+    let server = Server::start();
+    let body = json!({
+        "title": "Tides",
+        "items": [{ "title": "Chapter 1:\n The \u{1f30a}", "text": "It came." }, "It went out again.", { "text": "It was $5." }],
+    });
+    let id = id(&server.post("/api/batches", &body));
+    let batch = wait_for(&server, &id, "completed");
+    let book = server.get(&format!("/api/batches/{id}/result?as=joined&format=m4b"));
+    assert_eq!((book.status, book.header("content-type").as_str()), (200, "audio/mp4"));
+    assert!(book.header("content-disposition").ends_with(".m4b\""), "{}", book.header("content-disposition"));
+    assert_eq!(&book.body[8..12], b"M4B ");
+
+    let mut at = 0;
+    let titles = ["Chapter 1: The \u{1f30a}", "It went out again.", "It was $5."];
+    let jobs: Vec<String> = serde_json::from_value(batch["job_ids"].clone()).unwrap();
+    let expected: Vec<(u64, String)> = jobs
+        .iter()
+        .zip(titles)
+        .map(|(job, title)| {
+            let start = at;
+            let sound = server.get(&format!("/tts/{job}/result"));
+            at += u64::from(hound::WavReader::new(Cursor::new(sound.body)).unwrap().duration()) + 14_400;
+            (start, title.to_owned())
+        })
+        .collect();
+    assert_eq!(chapters(&book.body), expected);
+    let has = |bytes: &[u8]| book.body.windows(bytes.len()).any(|part| part == bytes);
+    assert!(has(b"Tides") && has(b"\x89PNG"), "a title and a cover");
+
+    let wrong = server.get(&format!("/api/batches/{id}/result?as=joined&format=m4p"));
+    assert!(wrong.detail().starts_with("format must be m4b, wav, "), "{}", wrong.detail());
+    let long = server.post("/api/batches", &json!({ "items": [{ "text": "a", "title": "x".repeat(201) }] }));
+    assert!(long.detail().starts_with("Item 1: title must be at most 200 characters, found 201"));
+}
+
 #[test]
 fn lines_of_json_and_texts_are_batches_too() {
     let server = Server::start();

@@ -88,7 +88,7 @@ test("questions that fail are asked again until the server answers (refusals fak
   assert.ok(refused > 2);
 });
 
-test("a job that the server does not know any more ends with its message (404 faked in the browser)", {
+test("a job that the server does not know any more ends with a sentence, and is cleared away (404 faked in the browser)", {
   expectedErrors: NO_ANSWER,
 }, async ({ page, url }) => {
   await answer(page, "**/tts/*/status", 404, { detail: "There is no job gone." });
@@ -96,9 +96,12 @@ test("a job that the server does not know any more ends with its message (404 fa
   await page.evaluate(() => localStorage.setItem("tts_current_job_id", "gone"));
   await page.reload();
   await page.locator("#outcome[data-phase=lost]").waitFor();
-  assert.match(await page.textContent("#outcome-alert"), /There is no job gone\./);
+  assert.match(await page.textContent("#outcome-alert"), /no longer on the server, or it belongs to another key/);
   assert.equal(await stored(page, "tts_current_job_id"), null);
   assert.equal(await page.isVisible("#again"), false, "there is nothing to generate again");
+  await page.getByRole("button", { name: "Clear", exact: true }).first().click();
+  await page.locator("#recent-empty").waitFor();
+  assert.ok(await page.isVisible("#output-empty"));
 });
 
 test("two tabs each follow their own job and share one list", async ({ page, context, url }) => {

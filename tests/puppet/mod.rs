@@ -163,5 +163,6 @@ pub(crate) fn request(text: impl Into<String>) -> SpeechRequest {
         processing: Processing::default(),
         pronunciations: Vec::new(),
         retakes: 0,
+        title: None,
     }
 }

@@ -3,11 +3,13 @@ import { test } from "node:test";
 
 import { batchOf, batchStatus, resultAddress } from "../js/jobs/batches.js";
 
-test("a document becomes one batch that shares what the form says", () => {
-  assert.deepEqual(batchOf("Emma", ["One.", "Two."], { text: "x", predefined_voice_id: "ada", speed_factor: 1 }), {
-    title: "Emma", predefined_voice_id: "ada", speed_factor: 1, items: [{ text: "One." }, { text: "Two." }],
+test("a document becomes one batch of named chapters that share what the form says", () => {
+  const chapters = [{ title: "I", text: "One." }, { title: "II", text: "Two." }];
+  assert.deepEqual(batchOf("Emma", chapters, { text: "x", predefined_voice_id: "ada", speed_factor: 1 }), {
+    title: "Emma", predefined_voice_id: "ada", speed_factor: 1, items: chapters,
   });
-  assert.equal(batchOf("é".repeat(300), ["a"], {}).title.length, 200);
+  const long = batchOf("é".repeat(300), [{ title: "𝔸".repeat(300), text: "a" }], {});
+  assert.deepEqual([long.title.length, [...long.items[0].title].length], [200, 200]);
 });
 
 test("a batch is open until all of it has ended, and has something to fetch if anything came of it", () => {

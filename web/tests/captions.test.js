@@ -16,6 +16,12 @@ test("captions become lines in seconds, and a chunk under way is one line withou
   assert.deepEqual(linesOf(null), []);
 });
 
+test("lines show what was written and not what was made of it", () => {
+  const sentence = { text: "Five dollars.", written: "$5.", start_ms: 0, end_ms: 900 };
+  const lines = linesOf({ chunks: [{ ...CHUNK, sentences: [sentence] }], next: { text: "Six.", written: "6.", start_ms: 900 } });
+  assert.deepEqual(lines.map(({ text }) => text), ["$5.", "6."]);
+});
+
 test("the line of a moment is the one that began last, also in a pause and at its very beginning", () => {
   const lines = linesOf({ chunks: [CHUNK] });
   assert.deepEqual([0, 0.5, 0.95, 1.01, 5].map((moment) => lineAt(lines, moment)), [0, 0, 0, 1, 1]);

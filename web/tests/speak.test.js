@@ -5,7 +5,6 @@ import { test } from "node:test";
 import "./english.js";
 import { createStorage } from "../js/base/storage.js";
 import { modelHint, modelsOf } from "../js/speak/model-chooser.js";
-import { createPace, learned } from "../js/speak/pace.js";
 import { changedFrom, slidersFor } from "../js/speak/parameters.js";
 import { added, BUILT_IN, parse, presetsFor } from "../js/speak/presets.js";
 import { marked, newWords } from "../js/speak/preview.js";
@@ -119,15 +118,4 @@ test("a request whose sender knows that no answer came is not sent by itself, an
   sending.told(key);
   assert.equal(sending.left(), null);
   assert.equal(sending.begin({ text: "a" }), key);
-});
-
-test("the pace is learned per model from what jobs took, and odd ones count little", () => {
-  assert.equal(learned(undefined, 6, 3), 2);
-  assert.ok(Math.abs(learned(2, 30, 3) - 5.2) < 1e-9);
-  assert.equal(learned(2, undefined, 3), 2);
-  const pace = createPace(storage());
-  assert.equal(pace.workSeconds("pico", 10), null);
-  pace.learn({ model: "pico", elapsed_sec: 1, duration_sec: 4 });
-  assert.equal(pace.workSeconds("pico", 10), 2.5);
-  assert.equal(pace.workSeconds("nano", 10), null);
 });

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::operations::{list_of, text};
 use super::schemas::formats;
 use super::{Operation, reference};
+use crate::http::batches::BOOK;
 use crate::speech::AudioFormat;
 
 /// A file, also in parts.
@@ -29,6 +30,11 @@ fn page() -> Value {
         "properties": { "jobs": list_of("Job"), "next_cursor": { "type": ["string", "null"] } },
         "required": ["jobs", "next_cursor"]
     })
+}
+
+fn joined_formats() -> Value {
+    let names: Vec<&str> = AudioFormat::ALL.iter().map(|format| format.name()).chain([BOOK]).collect();
+    one_of(&names)
 }
 
 fn one_of(names: &[&str]) -> Value {
@@ -155,8 +161,8 @@ pub(super) fn batches() -> Vec<Operation> {
             .query("as", &one_of(&["zip", "joined"]), "A file for each text, or one for all")
             .query(
                 "format",
-                &json!({ "enum": AudioFormat::ALL }),
-                "Of the joined file; wav where it is not said",
+                &joined_formats(),
+                "Of the joined file; wav where it is not said. m4b is an audiobook with a chapter for each text",
             )
             .query("partial", &json!({ "type": "boolean" }), "What there is, if not all is")),
         Operation::new("delete", "/api/batches/{id}", "Batches", "Cancel what has not ended of a batch")

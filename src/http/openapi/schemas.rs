@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::keys;
 use crate::config::ranges;
 use crate::speech::AudioFormat;
+use crate::speech::request;
 
 /// `type`, or null.
 fn optional(kind: &str) -> Value {
@@ -70,6 +71,7 @@ fn speech(required: &[&str], properties: Value) -> Value {
 fn own_speech() -> Value {
     json!({
         "text": spoken(),
+        "title": { "type": ["string", "null"], "maxLength": request::LONGEST_TITLE },
         "model": optional("string"),
         "voice_mode": { "enum": ["predefined", "clone", null] },
         "predefined_voice_id": optional("string"),

@@ -40,6 +40,7 @@ pub(super) fn request(text: &str) -> SpeechRequest {
         processing: Processing { loudness_lufs: Some(-16.0), ..Processing::default() },
         pronunciations: Vec::new(),
         retakes: 0,
+        title: None,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::jobs::{Job, JobId, Output, Redo};
 use crate::speech::assemble::{SpokenChunk, assemble};
 use crate::speech::model::ModelInfo;
 use crate::speech::takes::Report;
-use crate::speech::{self, Cancel};
+use crate::speech::{self, Cancel, SpeechRequest};
 
 impl Speaking {
     /// Puts the chunk that was spoken among those of its job, and joins them. Nothing of that counts before it is committed.
@@ -25,7 +25,7 @@ impl Speaking {
         &self,
         redo: Redo,
         info: &ModelInfo,
-        voice: String,
+        request: SpeechRequest,
     ) -> Result<Adoption, Stopped> {
         let store = &self.shared.store;
         let parent = store.get(redo.job).await?.ok_or(Stopped::NothingToRedo)?;
@@ -36,7 +36,7 @@ impl Speaking {
         let info = info.clone();
         let joined = blocking(move || {
             let begun = Instant::now();
-            let joining = Joining { outputs, child, redo, info, cancel, voice };
+            let joining = Joining { outputs, child, redo, info, cancel, request };
             let (chunk, output) = joining.join(&parent, &was.file_name, chunks, &new)?;
             Ok::<_, Stopped>(Adoption {
                 job: parent.id,
@@ -56,8 +56,8 @@ struct Joining {
     redo: Redo,
     info: ModelInfo,
     cancel: Cancel,
-    /// Whose the new chunk is.
-    voice: String,
+    /// What the new chunk was made of.
+    request: SpeechRequest,
 }
 
 impl Joining {
@@ -81,20 +81,24 @@ impl Joining {
         for (planned, chunk) in plan.into_iter().zip(chunks) {
             let place = (chunk.position, chunk.version);
             let report = outputs.report(parent.id, place);
-            let (text, place, report, voice) = if chunk.position == redo.chunk {
+            let (text, other, place, report, voice) = if chunk.position == redo.chunk {
                 let place = (chunk.position, chunk.version + 1);
                 let report = self.move_in(parent.id, place, new, report.as_ref())?;
                 adopted = Some(Checkpoint { position: place.0, version: place.1, ..new.clone() });
-                let voice = (self.voice != parent.request.voice).then(|| self.voice.clone());
-                (new.text.clone(), place, Some(report), voice)
+                let SpeechRequest { voice, text: sent, .. } = &self.request;
+                let voice = (*voice != parent.request.voice).then(|| voice.clone());
+                (new.text.clone(), sent, place, Some(report), voice)
             } else {
                 if !outputs.has_samples(parent.id, place, chunk.samples) {
                     return Err(Stopped::ChunksGone);
                 }
-                (chunk.text, place, report, planned.voice.clone())
+                let said = chunk.text.clone();
+                (said, &chunk.text, place, report, planned.voice.clone())
             };
             let path = outputs.chunk_path(parent.id, place);
-            spoken.push(SpokenChunk { path, text, joint: planned.joint(), voice, report });
+            // What was written for another text than the plan's is not known where an earlier take has changed it.
+            let written = if text == planned.text { &planned.written } else { other }.clone();
+            spoken.push(SpokenChunk { path, text, written, joint: planned.joint(), voice, report });
         }
         let file_name = Outputs::next_result_name(parent.id, parent.request.format, was);
         let (bytes, assembled) = outputs.publish::<_, Stopped>(&file_name, |file| {

@@ -153,7 +153,7 @@ impl Speaking {
         match self.redo {
             None => Ok(spoken),
             Some(redo) => {
-                let adoption = self.adopt(redo, &info, request.voice.clone()).await?;
+                let adoption = self.adopt(redo, &info, request.clone()).await?;
                 Ok(Spoken { adoption: Some(adoption), ..spoken })
             }
         }
@@ -315,6 +315,7 @@ impl Speaking {
                     path: outputs.chunk_path(id, position),
                     joint: chunk.joint(),
                     text: chunk.text,
+                    written: chunk.written,
                     voice: chunk.voice,
                     report: outputs.report(id, position),
                 })

@@ -16,6 +16,8 @@ use super::stitch::Joint;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chunk {
     pub text: String,
+    /// What it says, as it was sent.
+    pub written: String,
     /// What lies between this chunk and the next: decides how long the pause is.
     pub pause: Boundary,
     /// The id of its own voice, where the text changes it.
@@ -25,9 +27,9 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// In the voice and at the tempo of the whole.
-    pub fn new(text: impl Into<String>, pause: Boundary) -> Self {
-        Self { text: text.into(), pause, voice: None, rate: 1.0 }
+    /// In the voice and at the tempo of the whole, written as it is said.
+    pub fn new(text: &str, pause: Boundary) -> Self {
+        Self { text: text.to_owned(), written: text.to_owned(), pause, voice: None, rate: 1.0 }
     }
 
     pub fn joint(&self) -> Joint {

@@ -81,11 +81,12 @@ impl Live {
         let run = state.run.as_ref()?;
         let spoken = |(chunk, span): (&Chunk, &Span)| {
             let spoken = SpokenText::new(&chunk.text, span, sample_rate, None);
-            SpokenText { voice: chunk.voice.clone(), ..spoken }
+            SpokenText { voice: chunk.voice.clone(), ..spoken.written_as(&chunk.written) }
         };
         let chunks = run.chunks.iter().zip(&state.places).map(spoken).collect();
         let next = run.chunks.get(state.places.len()).map(|chunk| Next {
             text: chunk.text.clone(),
+            written: (chunk.written != chunk.text).then(|| chunk.written.clone()),
             start_ms: state.next_place * 1_000 / u64::from(sample_rate.max(1)),
         });
         Some(Heard { chunks, next })
@@ -182,6 +183,9 @@ pub struct Heard {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Next {
     pub text: String,
+    /// As it was sent, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
     pub start_ms: u64,
 }
 

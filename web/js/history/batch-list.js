@@ -34,6 +34,8 @@ export function createBatchList({ formats, alert, onCancel }) {
       element("div", { class: "menu-panel" }, ...formats().map((name) =>
         element("a", { class: "menu-item", href: resultAddress(batch, name), download: true, "data-format": name }, name.toUpperCase()))));
     return [
+      element("a", { class: "button small", href: resultAddress(batch, "m4b"), download: true, "data-action": "book", title: t("batch.book-hint") },
+        icon("download"), t("batch.book")),
       element("a", { class: "button small", href: resultAddress(batch), download: true, "data-action": "zip" }, icon("download"), t("batch.zip")),
       menu,
     ];

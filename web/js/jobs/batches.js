@@ -14,8 +14,16 @@ export function resultAddress({ batch_id: id, total, counts }, format = "") {
   return `/api/batches/${encodeURIComponent(id)}/result?${asked}`;
 }
 
-/** A document as a batch: the wish that the form stands for, with each chapter's text. */
-export function batchOf(title, texts, request) {
+/** Characters of a title. */
+const LONGEST_TITLE = 200;
+
+const asTitle = (text) => [...text].slice(0, LONGEST_TITLE).join("");
+
+/**
+ * A document as a batch: the wish that the form stands for, with each chapter's title and text.
+ * @param {{title: string, text: string}[]} chapters
+ */
+export function batchOf(title, chapters, request) {
   const { text: _formsOwn, ...shared } = request;
-  return { ...shared, title: [...title].slice(0, 200).join(""), items: texts.map((text) => ({ text })) };
+  return { ...shared, title: asTitle(title), items: chapters.map((chapter) => ({ title: asTitle(chapter.title), text: chapter.text })) };
 }

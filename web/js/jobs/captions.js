@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Line
- * @property {string} text
+ * @property {string} text as it was sent
  * @property {number} start
  * @property {number|null} end null where nobody knows yet
  * @property {number} chunk from 1
@@ -11,9 +11,9 @@
 /** @param {object|null} captions the server's JSON; of a job under way with `next`, the chunk being spoken @returns {Line[]} */
 export function linesOf(captions) {
   const lines = (captions?.chunks ?? []).flatMap((chunk, index) =>
-    chunk.sentences.map(({ text, start_ms: start, end_ms: end }) => ({ text, start: start / 1000, end: end / 1000, chunk: index + 1 })));
+    chunk.sentences.map(({ text, written, start_ms: start, end_ms: end }) => ({ text: written ?? text, start: start / 1000, end: end / 1000, chunk: index + 1 })));
   const next = captions?.next;
-  if (next) lines.push({ text: next.text, start: next.start_ms / 1000, end: null, chunk: captions.chunks.length + 1 });
+  if (next) lines.push({ text: next.written ?? next.text, start: next.start_ms / 1000, end: null, chunk: captions.chunks.length + 1 });
   return lines;
 }
 

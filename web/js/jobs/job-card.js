@@ -68,7 +68,7 @@ export function createJobCard({ onListen, onCancel, onAgain, onDismiss, announce
       case "failed":
         return t("job.failed-because", { reason: job.message });
       case "lost":
-        return job.message;
+        return t("job.gone");
       case "cancelled":
         return t("job.was-cancelled");
       default:
@@ -104,6 +104,7 @@ export function createJobCard({ onListen, onCancel, onAgain, onDismiss, announce
       say(byId("outcome-alert"), outcome);
       // A job shown from the list has only the beginning of its text here, which must not be spoken as if it were all.
       byId("again").hidden = !job?.params.voice_mode;
+      byId("dismiss").textContent = t(job?.phase === "lost" ? "recent.clear" : "output.dismiss");
       // The Cancel button that had the focus is gone: keyboard users go on where they would next.
       if (focused && !active) (outcome ? byId("dismiss") : byId("play")).focus();
       else if (wasListening && heard) byId("play").focus();

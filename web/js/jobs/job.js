@@ -48,7 +48,7 @@ export function advance(job, event, now) {
     case "retrying":
       return { ...job, trouble: { failures: event.failures, retryAt: now + event.waitMs } };
     case "lost":
-      return { ...job, phase: "lost", trouble: null, message: event.message };
+      return { ...job, phase: "lost", trouble: null, message: null };
     case "cancelling":
       return { ...job, phase: "cancelling", message: null };
     case "cancel-failed":

@@ -27,12 +27,13 @@ const CAPTION_FORMATS = ["srt", "vtt", "json"];
 /**
  * @param {object} parts
  * @param {{take: (stop: () => void) => void}} parts.solo one sound at a time
- * @param {{audio: Function, stream: Function, captions: Function}} parts.api
+ * @param {{audio: Function, stream: Function, captions: Function, status: Function}} parts.api
  * @param {{get: () => {id: string, seconds: number}|null, set: (place: object|null) => void}} parts.place where this tab was
  * @param {() => void} parts.onChange playing has become paused, or the other way round
+ * @param {(id: string) => void} parts.onGone the server has no such job
  * @param {(seed: number) => void} parts.onKeepSeed the next take shall repeat this one's seed
  */
-export function createPlayer({ api, feed, solo, announce, place, onChange, onKeepSeed }) {
+export function createPlayer({ api, feed, solo, announce, place, onChange, onGone, onKeepSeed }) {
   const root = byId("player");
   const audio = byId("audio");
   const button = byId("play");
@@ -136,12 +137,22 @@ export function createPlayer({ api, feed, solo, announce, place, onChange, onKee
     } catch (error) {
       // Browsers refuse sound before the first click (NotAllowedError), and a newer load interrupts an older play
       // (AbortError). Both leave a paused player with a button, which says it all.
-      if (error.name !== "NotAllowedError" && error.name !== "AbortError") showLost();
+      if (error.name !== "NotAllowedError" && error.name !== "AbortError") void showLost();
     }
   }
 
-  function showLost() {
-    say(alert, t("player.lost"));
+  /** Says why nothing sounds: an audio element only knows that it does not. */
+  async function showLost() {
+    const id = currentId;
+    try {
+      await api.status(id);
+    } catch (error) {
+      if (error.status === 404 && id === currentId) {
+        onGone(id);
+        return;
+      }
+    }
+    if (id === currentId) say(alert, t("player.lost"));
   }
 
   /** From the stream to the file, at the same place, where nothing sounds. */
@@ -222,7 +233,7 @@ export function createPlayer({ api, feed, solo, announce, place, onChange, onKee
   for (const name of ["timeupdate", "durationchange", "seeked"]) audio.addEventListener(name, animate);
   audio.addEventListener("loadedmetadata", begin);
   audio.addEventListener("error", () => {
-    if (currentId !== null && audio.hasAttribute("src")) showLost();
+    if (currentId !== null && audio.hasAttribute("src")) void showLost();
   });
   document.addEventListener("themechange", paint);
   new ResizeObserver(paint).observe(canvas);

@@ -5,7 +5,6 @@ import { byId, element, say } from "../base/dom.js";
 import { characters, count, roughly, speed as speedText } from "../base/format.js";
 import { t } from "../base/i18n.js";
 import { createModelChooser } from "./model-chooser.js";
-import { createPace } from "./pace.js";
 import { createParameterPanel, fill } from "./parameter-panel.js";
 import { buildRequest, excess, fieldOf, insertTag, optionsSummary, speakingSeconds } from "./request.js";
 import { createVoicePicker } from "./voice-picker.js";
@@ -22,8 +21,9 @@ const MAX_DRAFT_CHARACTERS = 500_000;
  * @param {object} parts
  * @param {(request: object) => void} parts.onSubmit
  * @param {() => void} parts.onChange text or model changed
+ * @param {(voice: object, model: string|null) => Promise<void>} parts.onTry lets a voice be heard
  */
-export function createCompose({ storage, favourites, onSubmit, onChange }) {
+export function createCompose({ storage, favourites, onSubmit, onChange, onTry }) {
   const form = byId("compose");
   const text = byId("text");
   const speed = byId("speed");
@@ -33,14 +33,13 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
   const options = byId("options");
   const alert = byId("form-alert");
   const generate = byId("generate");
-  const pace = createPace(storage);
   let maxCharacters = Infinity;
   let busy = false;
   let draftTimer = null;
 
   const settings = storage.getJson(SETTINGS_KEY) ?? {};
   let wantedFormat = settings.format ?? "wav";
-  const voices = createVoicePicker({ chosen: settings.voice ?? null, favourites, onChange: changed });
+  const voices = createVoicePicker({ chosen: settings.voice ?? null, favourites, onChange: changed, onTry: (voice) => onTry(voice, models.model) });
   const models = createModelChooser({
     chosen: { model: settings.model ?? null, language: settings.language ?? null },
     onChange: () => {
@@ -87,10 +86,10 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
   /** "about 12 sec, made in 5 sec" as far as that is known. */
   function estimate() {
     const seconds = speakingSeconds(text.value, Number(speed.value));
-    const work = pace.workSeconds(models.current?.name ?? "", seconds);
-    return work === null
-      ? t("speak.lasts", { time: roughly(seconds) })
-      : t("speak.lasts-and-takes", { time: roughly(seconds), work: roughly(work) });
+    const factor = models.current?.real_time_factor;
+    return factor > 0
+      ? t("speak.lasts-and-takes", { time: roughly(seconds), work: roughly(seconds * factor) })
+      : t("speak.lasts", { time: roughly(seconds) });
   }
 
   /** Lets the text area grow with its text where the style sheet cannot (`field-sizing`). */
@@ -260,11 +259,6 @@ export function createCompose({ storage, favourites, onSubmit, onChange }) {
     keepSeed(number) {
       seed.value = String(number);
       changed();
-    },
-    /** A finished job teaches how long the next one will take. */
-    learn(status) {
-      pace.learn(status);
-      showCounter();
     },
     setBusy(next) {
       busy = next;

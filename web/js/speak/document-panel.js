@@ -11,7 +11,7 @@ import { speakingSeconds } from "./request.js";
  * @param {() => {speed: number}} parts.current
  * @param {(text: string) => void} parts.onInsert
  * @param {(chapter: {title: string, text: string}) => Promise<void>} parts.onSpeak makes one chapter a job
- * @param {(title: string, texts: string[]) => Promise<void>} parts.onBook makes chapters one book
+ * @param {(title: string, chapters: {title: string, text: string}[]) => Promise<void>} parts.onBook makes chapters one book
  */
 export function createDocumentPanel({ current, onInsert, onSpeak, onBook, announce }) {
   const panel = byId("document");
@@ -62,6 +62,7 @@ export function createDocumentPanel({ current, onInsert, onSpeak, onBook, announ
   }
 
   const chosen = () => chapters.filter((chapter) => chapter.chosen);
+  const titleOf = (chapter) => chapter.title || t("document.chapter", { number: chapters.indexOf(chapter) + 1 });
 
   function summary() {
     const texts = chosen().map(({ text }) => text);
@@ -84,15 +85,14 @@ export function createDocumentPanel({ current, onInsert, onSpeak, onBook, announ
       for (const box of list.querySelectorAll("input")) box.checked = everything.checked;
       changed();
     });
-    const list = element("ol", { class: "chapters" }, ...chapters.map((chapter, index) => {
+    const list = element("ol", { class: "chapters" }, ...chapters.map((chapter) => {
       const box = element("input", { type: "checkbox" });
       box.checked = chapter.chosen;
       box.addEventListener("change", () => {
         chapter.chosen = box.checked;
         changed();
       });
-      const title = chapter.title || t("document.chapter", { number: index + 1 });
-      return element("li", {}, element("label", { class: "check" }, box, element("span", { class: "chapter-title" }, title)),
+      return element("li", {}, element("label", { class: "check" }, box, element("span", { class: "chapter-title" }, titleOf(chapter))),
         element("span", { class: "hint" }, chapter.sent ? t("document.sent") : roughly(speakingSeconds(chapter.text, current().speed))));
     }));
     panel.hidden = false;
@@ -105,12 +105,12 @@ export function createDocumentPanel({ current, onInsert, onSpeak, onBook, announ
           close();
         }),
         workButton(t("document.book"), async () => {
-          const texts = chosen().map(({ text }) => text);
-          if (texts.length === 0) throw new Error(t("document.none-chosen"));
-          await onBook(name.replace(/\.[^.]+$/, ""), texts);
-          announce(t("document.booked", { count: texts.length }));
+          const named = chosen().map((chapter) => ({ title: titleOf(chapter), text: chapter.text }));
+          if (named.length === 0) throw new Error(t("document.none-chosen"));
+          await onBook(name.replace(/\.[^.]+$/, ""), named);
+          announce(t("document.booked", { count: named.length }));
           close();
-          const told = element("p", { class: "hint", role: "status" }, `${t("document.booked", { count: texts.length })} `,
+          const told = element("p", { class: "hint", role: "status" }, `${t("document.booked", { count: named.length })} `,
             element("a", { href: "#/history" }, t("view.history")));
           panel.hidden = false;
           panel.replaceChildren(told);

@@ -37,7 +37,7 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, solo, f
   /** Jobs that somebody sent from this very page: only they may sound by themselves. */
   const sent = new Set();
 
-  const compose = createCompose({ storage, favourites, onSubmit: (request) => void submit(request), onChange: () => preview.changed() });
+  const compose = createCompose({ storage, favourites, onSubmit: (request) => void submit(request), onChange: () => preview.changed(), onTry: tryVoice });
   const preview = createPreviewPanel({ preview: api.preview, current: compose.values });
   const place = createPlace(tabStorage);
   const player = createPlayer({
@@ -47,6 +47,7 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, solo, f
     announce,
     place,
     onChange: renderHistory,
+    onGone: showGone,
     onKeepSeed(seed) {
       compose.keepSeed(seed);
       announce(t("player.seed-kept", { seed: String(seed) }));
@@ -83,6 +84,14 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, solo, f
     compose.setVoices(voices);
     renderHistory();
   });
+
+  let trial = null;
+  /** Fetched when the first voice is tried. */
+  async function tryVoice(voice, model) {
+    const { createTrial } = await import("../voices/trial.js");
+    trial ??= createTrial({ api, solo, announce });
+    await trial.hear(voice, model);
+  }
 
   function presetNow() {
     const { text, voice, speed, seed, model, language, parameters } = compose.values();
@@ -145,13 +154,13 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, solo, f
   }
 
   /** Chapters that are spoken one after the other and fetched together. */
-  async function speakBook(title, texts) {
-    const { request, problems } = buildRequest({ ...compose.values(), text: texts[0] });
+  async function speakBook(title, chapters) {
+    const { request, problems } = buildRequest({ ...compose.values(), text: chapters[0].text });
     if (problems) throw new Error(problems[0].message);
     // The same press that is repeated after a lost answer is the same book.
-    const wish = JSON.stringify([title, texts, request]);
+    const wish = JSON.stringify([title, chapters, request]);
     if (book?.wish !== wish) book = { wish, key: newKey() };
-    await api.addBatch(batchOf(title, texts, request), book.key);
+    await api.addBatch(batchOf(title, chapters, request), book.key);
     book = null;
   }
 
@@ -189,7 +198,8 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, solo, f
   function finish() {
     const { id, params, status } = job;
     job = null;
-    compose.learn(status);
+    // It knows better now how fast it speaks.
+    refreshServer();
     const entry = { ...entryFor(id, params, Date.now()), ...patchFrom(status) };
     const heard = player.currentId === id;
     if (heard || !player.playing) play(entry, compose.plays && sent.has(id) && !heard, place.of(id));
@@ -207,7 +217,17 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, solo, f
     renderHistory();
   }
 
+  /** The server has no such job, or not for this key. */
+  function showGone(id) {
+    history.update(id, { status: "expired" });
+    player.unload();
+    // A job under way is what the card is for.
+    if (!isActive(job)) job = advance(startJob(id, {}, Date.now()), { type: "lost" }, Date.now());
+    show();
+  }
+
   function dismiss() {
+    if (job.phase === "lost") history.remove(job.id);
     job = null;
     show();
     byId("text").focus();

@@ -3,6 +3,7 @@
 import { byId, element, icon } from "../base/dom.js";
 import { languageName } from "../base/format.js";
 import { t } from "../base/i18n.js";
+import { workButton } from "../base/widgets.js";
 import { matches, ordered } from "../voices/listing.js";
 
 /** From here on a list wants a search. */
@@ -29,11 +30,19 @@ export function chooseVoice(voices, wanted) {
   return found?.id ?? null;
 }
 
-/** @param {{chosen: string|null, favourites: {has: (id: string) => boolean}, onChange: () => void}} parts */
-export function createVoicePicker({ chosen, favourites, onChange }) {
+/**
+ * @param {object} parts
+ * @param {{has: (id: string) => boolean}} parts.favourites
+ * @param {(voice: object) => Promise<void>} parts.onTry lets a voice be heard
+ */
+export function createVoicePicker({ chosen, favourites, onChange, onTry }) {
   const grid = byId("voice-grid");
   const hint = byId("voice-hint");
   const search = byId("voice-search");
+  const attempt = workButton(t("voices.test"), () => onTry(voices.find((voice) => voice.id === value)), { kind: "quiet", alert: byId("form-alert") });
+  attempt.id = "voice-try";
+  attempt.hidden = true;
+  byId("voice-foot").append(attempt);
   let listed = [];
   let model = null;
   /** @type {{id: string, name: string, gender?: string, language?: string, origin?: string, default?: boolean}[]} */
@@ -42,11 +51,15 @@ export function createVoicePicker({ chosen, favourites, onChange }) {
   // Kept while the list is not there yet, so that a setting survives a server that is slow to start.
   let wanted = chosen;
 
+  const nameOf = (id) => listed.find((voice) => voice.id === id)?.name ?? id;
+
   function choose(id) {
     value = id;
     wanted = id ?? wanted;
     hint.textContent = voices.find((voice) => voice.id === id)?.origin ?? "";
     hint.hidden = !hint.textContent;
+    attempt.hidden = id === null;
+    attempt.setAttribute("aria-label", `${t("voices.test")}: ${nameOf(id)}`);
   }
 
   function card(voice) {
@@ -98,7 +111,7 @@ export function createVoicePicker({ chosen, favourites, onChange }) {
     get control() {
       return grid.querySelector("input:checked") ?? grid.querySelector("input");
     },
-    nameOf: (id) => listed.find((voice) => voice.id === id)?.name ?? id,
+    nameOf,
     choose(id) {
       wanted = id;
       voices = [];

@@ -3,12 +3,10 @@
 import { element, say } from "../base/dom.js";
 import { languageName } from "../base/format.js";
 import { t } from "../base/i18n.js";
-import { resultUrl } from "../base/api.js";
 import { asked, confirmed, viewHead } from "../base/widgets.js";
-import { followJob } from "../jobs/follow.js";
 import { createAddVoice } from "./add-voice.js";
 import { matches, ordered } from "./listing.js";
-import { sentenceFor } from "./sentences.js";
+import { createTrial } from "./trial.js";
 import { speakers, voiceCard } from "./voice-card.js";
 import { packVoice } from "./voice-file.js";
 
@@ -21,9 +19,7 @@ export function createVoicesView({ solo, api, store, favourites, root, announce,
   const only = element("input", { type: "checkbox", id: "voices-favourites", onchange: render });
   const list = element("ul", { class: "cards", id: "voice-list" });
   const empty = element("p", { class: "hint", id: "voices-empty" });
-  const audio = new Audio();
-  const stopAudio = () => audio.pause();
-  audio.addEventListener("play", () => solo.take(stopAudio));
+  const trial = createTrial({ api, solo, announce });
   const add = createAddVoice({ send: api.addVoice, announce, onAdded: (voice) => void changed(voice.id) });
   root.append(
     viewHead("title-voices", t("view.voices"), t("voices.lead")),
@@ -31,9 +27,6 @@ export function createVoicesView({ solo, api, store, favourites, root, announce,
     element("div", { class: "filters" }, search, language,
       element("label", { class: "check" }, only, element("span", {}, t("voices.only-favourites")))),
     alert, empty, list);
-
-  /** Results of test sentences, by voice: a voice is tried once and heard often. */
-  const tried = new Map();
 
   function render() {
     const { voices } = store.get();
@@ -69,8 +62,8 @@ export function createVoicesView({ solo, api, store, favourites, root, announce,
       isFavourite: favourites.has(voice.id),
       onStar: () => favourites.toggle(voice.id),
       onUse: () => onUse({ voice: voice.id, model: modelFor(voice) }),
-      onTest: () => test(voice),
-      onPlayClip: () => void play(voice.clip.audio_url),
+      onTest: () => trial.hear(voice, modelFor(voice)),
+      onPlayClip: () => void attempt(() => trial.play(voice.clip.audio_url)),
       onExport: () => void exportVoice(voice),
       onRename: () => void rename(voice),
       onRemove: () => void remove(voice),
@@ -91,42 +84,9 @@ export function createVoicesView({ solo, api, store, favourites, root, announce,
     }
   }
 
-  async function play(address) {
-    say(alert, null);
-    try {
-      audio.src = address;
-      await audio.play();
-    } catch (error) {
-      if (error.name !== "AbortError") say(alert, t("player.lost"));
-    }
-  }
-
   /** A model that can speak with it; null where the default one can. */
   function modelFor(voice) {
     return voice.usable === false ? (speakers(voice)?.[0] ?? null) : null;
-  }
-
-  /** Speaks a sentence with the voice and plays it. */
-  async function test(voice) {
-    const id = tried.get(voice.id) ?? (await spoken(voice));
-    tried.set(voice.id, id);
-    await play(resultUrl(id));
-  }
-
-  async function spoken(voice) {
-    const model = modelFor(voice);
-    const request = { text: sentenceFor(voice.language), voice_mode: "predefined", predefined_voice_id: voice.id, ...(model ? { model } : {}) };
-    const { job_id: id } = await api.enqueue(request);
-    announce(t("voices.testing", { name: voice.name }));
-    return new Promise((resolve, reject) => {
-      followJob(id, { fetchStatus: api.status, onEvent({ type, status, message }) {
-        if (type === "lost") reject(new Error(message));
-        if (type !== "status") return;
-        if (status.status === "completed") resolve(id);
-        if (status.status === "failed") reject(new Error(status.error ?? t("job.failed-silently")));
-        if (status.status === "cancelled") reject(new Error(t("job.was-cancelled")));
-      } });
-    });
   }
 
   async function changed(id) {
@@ -151,7 +111,6 @@ export function createVoicesView({ solo, api, store, favourites, root, announce,
     if (!await confirmed(t("voices.delete-question", { name: voice.name }), { action: t("voices.delete") })) return;
     await attempt(async () => {
       await api.removeVoice(voice.id);
-      tried.delete(voice.id);
       await changed();
     });
   }
@@ -170,7 +129,7 @@ export function createVoicesView({ solo, api, store, favourites, root, announce,
     favouritesChanged: render,
     show: () => void refreshVoices().catch(() => {}),
     hide() {
-      audio.pause();
+      trial.pause();
       add.hide();
     },
   };

@@ -8,7 +8,6 @@ use symphonia::core::packet::Packet;
 
 use super::opus::OpusStream;
 use super::{DecodeError, Limits};
-use crate::Recording;
 
 /// A sample beyond this (40 dB above full scale) is no sample of a sound between −1 and 1.
 const BEYOND_SCALE: f32 = 100.0;
@@ -63,12 +62,14 @@ impl Shape {
     }
 }
 
-/// The growing recording.
+/// Packets one after the other.
 pub(super) struct Packets {
     codec: Codec,
     limits: Limits,
     shape: Option<Shape>,
-    samples: Vec<f32>,
+    /// Samples per channel so far.
+    frames: u64,
+    mono: Vec<f32>,
     interleaved: Vec<f32>,
     decoded: usize,
     failures: Vec<SymphoniaError>,
@@ -76,22 +77,22 @@ pub(super) struct Packets {
 
 impl Packets {
     pub(super) fn new(codec: Codec, limits: Limits) -> Self {
-        let (samples, interleaved, failures) = (Vec::new(), Vec::new(), Vec::new());
-        Self { codec, limits, shape: None, samples, interleaved, decoded: 0, failures }
+        let (mono, interleaved, failures) = (Vec::new(), Vec::new(), Vec::new());
+        Self { codec, limits, shape: None, frames: 0, mono, interleaved, decoded: 0, failures }
     }
 
-    /// Decodes one packet and appends the mean of its channels.
-    pub(super) fn take(&mut self, packet: &Packet) -> Result<(), DecodeError> {
+    /// Decodes one packet: the mean of its channels and their rate; `None` where nothing came of it.
+    pub(super) fn take(&mut self, packet: &Packet) -> Result<Option<(&[f32], u32)>, DecodeError> {
         let shape = match self.codec.decode(packet, &mut self.interleaved) {
             Ok(shape) => shape,
             Err(error) => {
                 self.failures.push(error);
-                return self.bear_failures();
+                return self.bear_failures().map(|()| None);
             }
         };
         self.decoded += 1;
         if self.interleaved.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         if *self.shape.get_or_insert(shape) != shape {
             let reason = "the sample rate or the number of channels changes within the sound";
@@ -101,11 +102,17 @@ impl Packets {
         self.limits.check_rate(shape.rate)?;
         let scale = 1.0 / shape.channels as f32;
         let frames = self.interleaved.chunks_exact(shape.channels);
-        self.samples.extend(frames.map(|frame| frame.iter().sum::<f32>() * scale));
-        if self.samples.len() as f64 > self.longest(shape) {
+        self.mono.clear();
+        self.mono.extend(frames.map(|frame| frame.iter().sum::<f32>() * scale));
+        self.frames += self.mono.len() as u64;
+        if self.frames as f64 > self.longest(shape) {
             return Err(DecodeError::TooLong { most: self.limits.duration });
         }
-        Ok(())
+        // Written so that what is not a number fails too.
+        if !self.mono.iter().all(|sample| sample.abs() <= BEYOND_SCALE) {
+            return Err(DecodeError::OutOfScale);
+        }
+        Ok(Some((&self.mono, shape.rate)))
     }
 
     fn longest(&self, shape: Shape) -> f64 {
@@ -119,21 +126,17 @@ impl Packets {
         Ok(())
     }
 
-    /// The whole recording. `declared` is how many samples per channel the file says it has.
-    pub(super) fn finish(mut self, declared: Option<u64>) -> Result<Recording, DecodeError> {
+    /// Whether that was a whole sound. `declared` is how many samples per channel the file says it has.
+    pub(super) fn finish(mut self, declared: Option<u64>) -> Result<(), DecodeError> {
         let Some(shape) = self.shape else {
             return Err(self.failures.pop().map_or(DecodeError::Silent, DecodeError::Damaged));
         };
         // A length beyond the limit is what programs write that do not know it yet; a sound really that long is refused
         // for its length.
         let credible = declared.filter(|&frames| frames as f64 <= self.longest(shape));
-        if credible.is_some_and(|frames| self.samples.len() as u64 + DECLARED_SLACK < frames) {
+        if credible.is_some_and(|frames| self.frames + DECLARED_SLACK < frames) {
             return Err(DecodeError::Truncated);
         }
-        // Written so that what is not a number fails too.
-        if !self.samples.iter().all(|sample| sample.abs() <= BEYOND_SCALE) {
-            return Err(DecodeError::OutOfScale);
-        }
-        Ok(Recording { samples: self.samples, sample_rate: shape.rate })
+        Ok(())
     }
 }

@@ -111,15 +111,32 @@ pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Recording, Decode
 
 /// [`read`] from anything, for example an upload in memory behind a `Cursor`.
 pub fn read_from(source: impl Read + Seek + Send + Sync, limits: &Limits) -> Result<Recording, DecodeError> {
+    let mut recording = Recording { samples: Vec::new(), sample_rate: 0 };
+    read_pieces(source, limits, &mut |samples, sample_rate| {
+        recording.samples.extend_from_slice(samples);
+        recording.sample_rate = sample_rate;
+        Ok::<_, DecodeError>(())
+    })?;
+    Ok(recording)
+}
+
+/// [`read`] for a sound that may be too long for memory: `each` gets its samples and their rate, piece by piece. What is
+/// wrong with a file may show only after some of it was given.
+pub fn read_pieces<E: From<DecodeError>>(
+    source: impl Read + Seek + Send + Sync,
+    limits: &Limits,
+    each: &mut dyn FnMut(&[f32], u32) -> Result<(), E>,
+) -> Result<(), E> {
     let source = Source::new(source).map_err(DecodeError::Read)?;
     match source.length() {
-        0 => return Err(DecodeError::Empty),
-        length if length > limits.bytes => return Err(DecodeError::TooLarge { most: limits.bytes }),
+        0 => return Err(DecodeError::Empty.into()),
+        length if length > limits.bytes => return Err(DecodeError::TooLarge { most: limits.bytes }.into()),
         _ => {}
     }
     let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     // Strangers' files meet other people's decoders here, which check for overflows in debug builds only and panic then.
-    catch_unwind(AssertUnwindSafe(|| decode(stream, limits))).unwrap_or(Err(DecodeError::Crashed))
+    catch_unwind(AssertUnwindSafe(|| decode(stream, limits, each)))
+        .unwrap_or_else(|_panicked| Err(DecodeError::Crashed.into()))
 }
 
 /// Recognises formats by their first bytes. An mp3 may be cut anywhere, so some bytes before the first frame are allowed;
@@ -131,7 +148,11 @@ static PROBE: LazyLock<Probe> = LazyLock::new(|| {
     probe
 });
 
-fn decode(stream: MediaSourceStream<'_>, limits: &Limits) -> Result<Recording, DecodeError> {
+fn decode<E: From<DecodeError>>(
+    stream: MediaSourceStream<'_>,
+    limits: &Limits,
+    each: &mut dyn FnMut(&[f32], u32) -> Result<(), E>,
+) -> Result<(), E> {
     let (hint, format, metadata) = (Hint::default(), FormatOptions::default(), MetadataOptions::default());
     let mut reader = PROBE.probe(&hint, stream, format, metadata).map_err(unreadable)?;
     let track = reader.default_track(TrackType::Audio).ok_or(DecodeError::Silent)?;
@@ -143,11 +164,14 @@ fn decode(stream: MediaSourceStream<'_>, limits: &Limits) -> Result<Recording, D
     let codec = Codec::open(parameters).map_err(DecodeError::Unsupported)?;
     let mut packets = Packets::new(codec, *limits);
     while let Some(packet) = next_packet(&mut *reader)? {
-        if packet.track_id == id {
-            packets.take(&packet)?;
+        if packet.track_id != id {
+            continue;
+        }
+        if let Some((samples, rate)) = packets.take(&packet)? {
+            each(samples, rate)?;
         }
     }
-    packets.finish(declared)
+    Ok(packets.finish(declared)?)
 }
 
 /// Before the first packet, an error speaks of the file as a whole.

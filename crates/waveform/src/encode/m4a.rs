@@ -2,9 +2,16 @@
 //!
 //! The edit list cuts the encoder's delay and padding off to the sample; Apple's older note of the same (`iTunSMPB`) stands
 //! beside it for players that read only that. What grows with the sound is two bytes for each frame: 3 MB for ten hours.
+//!
+//! An audiobook (m4b) is the same with another name in front, a cover among its tags, and chapters ([`chapters`]).
+
+mod boxes;
+mod chapters;
 
 use super::aac::{FRAME, Frames};
-use super::{Codec, EncodeError, Encoding, Patch, Tags};
+use super::{Book, Codec, EncodeError, Encoding, Patch, Tags};
+use boxes::{group, item, numbers};
+use chapters::Chapter;
 
 /// Frames of a chunk, the unit in which players read.
 const CHUNK: usize = 24;
@@ -18,6 +25,7 @@ pub(super) struct M4a {
     data_at: u64,
     /// Bytes of each frame; one channel's never exceed 768.
     sizes: Vec<u16>,
+    chapters: Vec<Chapter>,
 }
 
 /// Of `mdat`, with room for a length of 64 bits.
@@ -25,14 +33,16 @@ const DATA_HEAD: u64 = 16;
 
 impl M4a {
     pub(super) fn new(encoding: &Encoding, out: &mut Vec<u8>) -> Self {
-        out.extend(item(*b"ftyp", b"M4A \0\0\0\0M4A mp42isom"));
+        let brand = if encoding.book.is_some() { b"M4B " } else { b"M4A " };
+        out.extend(item(*b"ftyp", &[&brand[..], b"\0\0\0\0M4A mp42isom"].concat()));
         let data_at = out.len() as u64;
         // A length of 1 says that the true one follows.
         out.extend([0, 0, 0, 1]);
         out.extend(b"mdat");
         out.extend(DATA_HEAD.to_be_bytes());
         let frames = Frames::new(encoding);
-        Self { frames, encoding: encoding.clone(), samples: 0, data_at, sizes: Vec::new() }
+        let (sizes, chapters) = (Vec::new(), Vec::new());
+        Self { frames, encoding: encoding.clone(), samples: 0, data_at, sizes, chapters }
     }
 }
 
@@ -46,24 +56,35 @@ impl Codec for M4a {
         })
     }
 
+    fn begin_chapter(&mut self, title: &str) {
+        let at = if self.chapters.is_empty() { 0 } else { self.samples };
+        self.chapters.push(Chapter { at, title: title.to_owned() });
+    }
+
     fn finish(mut self: Box<Self>, out: &mut Vec<u8>) -> Result<Vec<Patch>, EncodeError> {
         let sizes = &mut self.sizes;
         self.frames.finish(&mut |frame| {
             sizes.push(frame.len() as u16);
             out.extend(frame);
         })?;
-        let data: u64 = self.sizes.iter().copied().map(u64::from).sum();
+        let sound: u64 = self.sizes.iter().copied().map(u64::from).sum();
+        let texts: Vec<u8> = self.chapters.iter().flat_map(Chapter::text).collect();
+        let data = sound + texts.len() as u64;
         // Also all that the durations' 32 bits can count.
         let duration = self.sizes.len() as u64 * FRAME as u64;
         if u32::try_from((self.data_at + DATA_HEAD + data).max(duration)).is_err() {
             return Err(EncodeError::TooLong);
         }
+        let first_frame = self.data_at + DATA_HEAD;
         let movie = Movie {
             encoding: &self.encoding,
             samples: self.samples as u32,
             sizes: &self.sizes,
-            first_frame: (self.data_at + DATA_HEAD) as u32,
+            first_frame: first_frame as u32,
+            chapters: &self.chapters,
+            first_text: (first_frame + sound) as u32,
         };
+        out.extend(texts);
         out.extend(movie.contents());
         let length = (DATA_HEAD + data).to_be_bytes().to_vec();
         Ok(vec![Patch { at: self.data_at + 8, bytes: length }])
@@ -76,6 +97,8 @@ struct Movie<'a> {
     samples: u32,
     sizes: &'a [u16],
     first_frame: u32,
+    chapters: &'a [Chapter],
+    first_text: u32,
 }
 
 /// The unity matrix of positions and sizes, which only pictures have.
@@ -83,14 +106,20 @@ const MATRIX: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
 impl Movie<'_> {
     fn contents(&self) -> Vec<u8> {
-        let rate = self.encoding.sample_rate;
+        let Self { encoding, samples, chapters, .. } = *self;
+        let rate = encoding.sample_rate;
+        let next_track = if chapters.is_empty() { chapters::TRACK } else { chapters::TRACK + 1 };
         // Version and flags, made, changed, timescale, duration, speed, volume.
-        let head = numbers(&[0, 0, 0, rate, self.samples, 0x1_0000, 0x0100_0000, 0, 0]);
-        let head = [head, numbers(&MATRIX), numbers(&[0; 6]), numbers(&[2])].concat();
-        group(
-            *b"moov",
-            &[item(*b"mvhd", &head), self.track(), user_data(&self.encoding.tags, &self.gapless())],
-        )
+        let head = numbers(&[0, 0, 0, rate, samples, 0x1_0000, 0x0100_0000, 0, 0]);
+        let head = [head, numbers(&MATRIX), numbers(&[0; 6]), numbers(&[next_track])].concat();
+        let mut parts = vec![item(*b"mvhd", &head), self.track()];
+        let mut user_data = vec![tag_list(encoding, &self.gapless())];
+        if !chapters.is_empty() {
+            parts.push(chapters::track(chapters, rate, samples, self.first_text));
+            user_data.push(chapters::list(chapters, rate));
+        }
+        parts.push(group(*b"udta", &user_data));
+        group(*b"moov", &parts)
     }
 
     fn track(&self) -> Vec<u8> {
@@ -98,7 +127,12 @@ impl Movie<'_> {
         let head = numbers(&[0x0000_0007, 0, 0, 1, 0, self.samples, 0, 0, 0, 0x0100_0000]);
         let head = [head, numbers(&MATRIX), numbers(&[0, 0])].concat();
         let edits = numbers(&[0, 1, self.samples, FRAME as u32, 0x1_0000]);
-        group(*b"trak", &[item(*b"tkhd", &head), group(*b"edts", &[item(*b"elst", &edits)]), self.media()])
+        let mut parts = vec![item(*b"tkhd", &head), group(*b"edts", &[item(*b"elst", &edits)])];
+        if !self.chapters.is_empty() {
+            parts.push(group(*b"tref", &[item(*b"chap", &numbers(&[chapters::TRACK]))]));
+        }
+        parts.push(self.media());
+        group(*b"trak", &parts)
     }
 
     fn media(&self) -> Vec<u8> {
@@ -106,16 +140,7 @@ impl Movie<'_> {
         // Language "und" in three times five bits.
         let head = numbers(&[0, 0, 0, self.encoding.sample_rate, duration, 0x55c4_0000]);
         let handler = [&numbers(&[0, 0]), &b"soun"[..], &[0; 12], b"Sound\0"].concat();
-        // One data reference: this very file.
-        let references = [numbers(&[0, 1]), item(*b"url ", &numbers(&[1]))].concat();
-        let information = group(
-            *b"minf",
-            &[
-                item(*b"smhd", &numbers(&[0, 0])),
-                group(*b"dinf", &[item(*b"dref", &references)]),
-                self.sample_table(),
-            ],
-        );
+        let information = media_information(item(*b"smhd", &numbers(&[0, 0])), self.sample_table());
         group(*b"mdia", &[item(*b"mdhd", &head), item(*b"hdlr", &handler), information])
     }
 
@@ -177,8 +202,14 @@ impl Movie<'_> {
     }
 }
 
+/// What is said of a medium besides its head, whose data are in this very file.
+fn media_information(head: Vec<u8>, sample_table: Vec<u8>) -> Vec<u8> {
+    let references = [numbers(&[0, 1]), item(*b"url ", &numbers(&[1]))].concat();
+    group(*b"minf", &[head, group(*b"dinf", &[item(*b"dref", &references)]), sample_table])
+}
+
 /// iTunes' list of tags.
-fn user_data(tags: &Tags, gapless: &str) -> Vec<u8> {
+fn tag_list(Encoding { tags, book, .. }: &Encoding, gapless: &str) -> Vec<u8> {
     let names = [(*b"\xa9nam", &tags.title), (*b"\xa9ART", &tags.artist), (*b"\xa9too", &tags.software)];
     let named =
         names.into_iter().filter(|(_, text)| !text.is_empty()).map(|(id, text)| group(id, &[value(text)]));
@@ -187,25 +218,27 @@ fn user_data(tags: &Tags, gapless: &str) -> Vec<u8> {
         group(*b"----", &[field(*b"mean", "com.apple.iTunes"), field(*b"name", name), value(text)])
     };
     let details = tags.details.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    let list: Vec<_> = named.chain(details.chain([("iTunSMPB", gapless)]).map(free)).collect();
+    let bound = book.iter().flat_map(|book| binding(book, tags));
+    let list: Vec<_> = named.chain(bound).chain(details.chain([("iTunSMPB", gapless)]).map(free)).collect();
     let handler = [&numbers(&[0, 0]), &b"mdirappl"[..], &[0; 9]].concat();
     let meta = [numbers(&[0]), item(*b"hdlr", &handler), group(*b"ilst", &list)].concat();
-    group(*b"udta", &[item(*b"meta", &meta)])
+    item(*b"meta", &meta)
+}
+
+/// What tells a shelf that this is a book: its name as that of an album, its kind, its cover.
+fn binding(book: &Book, tags: &Tags) -> Vec<Vec<u8>> {
+    // Kinds of values: 21 is a whole number, 14 a PNG. A medium of kind 2 is an audiobook.
+    let mut parts = vec![group(*b"stik", &[item(*b"data", &[&numbers(&[21, 0])[..], &[2]].concat())])];
+    if !tags.title.is_empty() {
+        parts.push(group(*b"\xa9alb", &[value(&tags.title)]));
+    }
+    if !book.cover.is_empty() {
+        parts.push(group(*b"covr", &[item(*b"data", &[&numbers(&[14, 0]), &book.cover[..]].concat())]));
+    }
+    parts
 }
 
 /// Text in UTF-8 (kind 1), of no country.
 fn value(text: &str) -> Vec<u8> {
     item(*b"data", &[&numbers(&[1, 0]), text.as_bytes()].concat())
-}
-
-fn numbers(values: &[u32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_be_bytes()).collect()
-}
-
-fn group(id: [u8; 4], items: &[Vec<u8>]) -> Vec<u8> {
-    item(id, &items.concat())
-}
-
-fn item(id: [u8; 4], content: &[u8]) -> Vec<u8> {
-    [&(content.len() as u32 + 8).to_be_bytes()[..], &id, content].concat()
 }

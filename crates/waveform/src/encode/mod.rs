@@ -29,18 +29,27 @@ pub struct Encoding {
     /// `None` is the format's default; formats without bit rates ignore it.
     pub bit_rate_kbps: Option<u32>,
     pub tags: Tags,
+    /// Makes an audiobook of it, where the format has such a form: of m4a, whose name then is m4b.
+    pub book: Option<Book>,
 }
 
 impl Encoding {
     /// At the default bit rate, without tags.
     pub fn new(format: Format, sample_rate: u32) -> Self {
-        Self { format, sample_rate, bit_rate_kbps: None, tags: Tags::default() }
+        Self { format, sample_rate, bit_rate_kbps: None, tags: Tags::default(), book: None }
     }
 
     /// What a compressing codec is given.
     fn bit_rate_kbps(&self) -> u32 {
         self.bit_rate_kbps.or_else(|| self.format.default_bit_rate(self.sample_rate)).unwrap_or_default()
     }
+}
+
+/// What an audiobook has beside its chapters, which [`FileEncoder::begin_chapter`] begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    /// A picture, as a PNG; empty for none.
+    pub cover: Vec<u8>,
 }
 
 /// What a player shows. Empty texts are left out.
@@ -117,6 +126,9 @@ trait Codec: Send + std::fmt::Debug {
     /// Appends the bytes that are ready to `out`.
     fn write(&mut self, samples: &[f32], out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
+    /// A chapter begins with the next sample. Formats without chapters pass over it.
+    fn begin_chapter(&mut self, _title: &str) {}
+
     /// Appends what is left. Patches are for files; a stream's codec may give them too.
     fn finish(self: Box<Self>, out: &mut Vec<u8>) -> Result<Vec<Patch>, EncodeError>;
 }
@@ -165,6 +177,11 @@ impl Encoder {
         self.codec.write(samples, out)
     }
 
+    /// Begins a chapter with the next sample; the first one begins with the sound. Only m4a has chapters.
+    pub fn begin_chapter(&mut self, title: &str) {
+        self.codec.begin_chapter(title);
+    }
+
     /// Samples written so far.
     pub fn frames(&self) -> u64 {
         self.frames
@@ -209,6 +226,11 @@ impl<W: Write + Seek> FileEncoder<W> {
             self.ready.clear();
         }
         Ok(())
+    }
+
+    /// See [`Encoder::begin_chapter`].
+    pub fn begin_chapter(&mut self, title: &str) {
+        self.encoder.begin_chapter(title);
     }
 
     /// Samples written so far.

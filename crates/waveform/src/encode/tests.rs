@@ -97,6 +97,29 @@ fn decoded_exactly(file: &[u8], format: Format, rate: u32) -> Vec<f32> {
     samples[start..start + length].to_vec()
 }
 
+const COVER: &[u8] = include_bytes!("../../tests/clips/picture.png");
+
+/// Chapters as they begin and what they are called; the last one has a title that is longer than a list takes.
+fn chapters() -> [(usize, String); 3] {
+    let long = "世界".repeat(60);
+    [(0, "Grüße".to_owned()), (30_001, "The 2nd: \"Tides\" & more".to_owned()), (70_000, long)]
+}
+
+/// A book of 100 003 samples.
+fn book() -> Vec<u8> {
+    let sound = speech(24_000, 100_003);
+    let cover = COVER.to_vec();
+    let encoding =
+        Encoding { tags: tags(), book: Some(Book { cover }), ..Encoding::new(Format::M4a, 24_000) };
+    let mut encoder = FileEncoder::new(Cursor::new(Vec::new()), &encoding).unwrap();
+    let ends = chapters().map(|(start, _)| start).into_iter().skip(1).chain([sound.len()]);
+    for ((start, title), end) in chapters().into_iter().zip(ends) {
+        encoder.begin_chapter(&title);
+        sound[start..end].chunks(999).for_each(|part| encoder.write(part).unwrap());
+    }
+    encoder.finish().unwrap().into_inner()
+}
+
 /// Writes one sound in all formats, for scripts/check-formats, which has other programs look at them.
 #[test]
 #[ignore = "writes files for other programs"]
@@ -113,6 +136,16 @@ fn files_for_other_programs() {
             }
         }
     }
+}
+
+/// Writes a book, and as JSON what its chapters are.
+#[test]
+#[ignore = "writes files for other programs"]
+fn files_for_other_programs_a_book() {
+    let folder = std::env::var("DECLAIM_ENCODE_TO").unwrap();
+    std::fs::write(format!("{folder}/book.m4b"), book()).unwrap();
+    let told = chapters().map(|(start, title)| format!("[{start}, {title:?}]")).join(", ");
+    std::fs::write(format!("{folder}/book.json"), format!("[{told}]")).unwrap();
 }
 
 /// For wav the 44-byte head read by hand, for flac symphonia, which also checks the checksums.
@@ -333,13 +366,15 @@ fn what_a_format_cannot_do_is_refused_at_the_door() {
 fn tags_are_read_back() {
     use symphonia::core::meta::StandardTag;
     let sound = speech(24_000, 24_000);
-    for format in [Format::Flac, Format::Mp3, Format::Opus, Format::M4a, Format::Aac] {
-        let file = encode_as(&sound, &Encoding { tags: tags(), ..Encoding::new(format, 24_000) }, 999);
+    let plain = [Format::Flac, Format::Mp3, Format::Opus, Format::M4a, Format::Aac].map(|format| {
+        (format.name(), encode_as(&sound, &Encoding { tags: tags(), ..Encoding::new(format, 24_000) }, 999))
+    });
+    for (format, file) in plain.into_iter().chain([("m4b", book())]) {
         let source = MediaSourceStream::new(Box::new(Cursor::new(file)), MediaSourceStreamOptions::default());
         let mut reader = symphonia::default::get_probe()
             .probe(&Hint::default(), source, FormatOptions::default(), MetadataOptions::default())
             .unwrap();
-        let mut found = Vec::new();
+        let (mut found, mut pictures) = (Vec::new(), Vec::new());
         while let Some(packet) = reader.next_packet().transpose() {
             packet.unwrap();
         }
@@ -347,6 +382,7 @@ fn tags_are_read_back() {
         loop {
             if let Some(revision) = log.current() {
                 found.extend(revision.media.tags.iter().cloned());
+                pictures.extend(revision.media.visuals.iter().map(|picture| picture.data.to_vec()));
             }
             if log.pop().is_none() {
                 break;
@@ -361,6 +397,7 @@ fn tags_are_read_back() {
         for value in ["slt", "pico", "declaim"] {
             assert!(all.contains(value), "{format} {value}: {all}");
         }
+        assert_eq!(pictures == [COVER], format == "m4b", "{format}");
     }
 }
 
@@ -381,6 +418,74 @@ fn a_wav_files_tags_follow_its_samples() {
     let expected =
         [("INAM", "Grüße, 世界"), ("IART", "slt"), ("ICMT", "model: pico, seed: 7"), ("ISFT", "declaim")];
     assert_eq!(fields, expected);
+}
+
+/// The contents of the boxes at this path of an MP4.
+fn boxes<'f>(file: &'f [u8], path: &[&[u8; 4]]) -> Vec<&'f [u8]> {
+    let Some((name, behind)) = path.split_first() else { return vec![file] };
+    let (mut found, mut rest) = (Vec::new(), file);
+    while rest.len() >= 8 {
+        let length = match u32::from_be_bytes(rest[..4].try_into().unwrap()) {
+            1 => u64::from_be_bytes(rest[8..16].try_into().unwrap()) as usize,
+            length => length as usize,
+        };
+        if &rest[4..8] == *name {
+            found.extend(boxes(&rest[8..length], behind));
+        }
+        rest = &rest[length..];
+    }
+    assert!(rest.is_empty(), "boxes fill what holds them");
+    found
+}
+
+fn numbers(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|number| u32::from_be_bytes(number.try_into().unwrap())).collect()
+}
+
+#[test]
+fn a_book_tells_its_chapters_as_a_track_and_as_a_list() {
+    let file = book();
+    assert_eq!(&file[8..12], b"M4B ");
+    assert_eq!(decoded_exactly(&file, Format::M4a, 24_000).len(), 100_003);
+
+    assert_eq!(boxes(&file, &[b"moov", b"trak", b"tref", b"chap"]), [2_u32.to_be_bytes()]);
+    let table = [b"moov", b"trak", b"mdia", b"minf", b"stbl"];
+    let of_text = |name| numbers(boxes(&file, &[&table[..], &[name]].concat())[1]);
+    assert_eq!(of_text(b"stts"), [0, 3, 1, 30_001, 1, 39_999, 1, 30_003], "how long each lasts");
+    let (sizes, mut at) = (of_text(b"stsz").split_off(3), of_text(b"stco")[2] as usize);
+    assert_eq!(of_text(b"stsc"), [0, 1, 1, 3, 1]);
+    for ((_, title), size) in chapters().into_iter().zip(sizes) {
+        let text = &file[at..at + size as usize];
+        assert_eq!((&text[..2], &text[2..2 + title.len()]), (&(title.len() as u16).to_be_bytes()[..], title.as_bytes()));
+        assert_eq!(&text[2 + title.len()..], b"\0\0\0\x0cencd\0\0\x01\0");
+        at += size as usize;
+    }
+
+    let [list] = boxes(&file, &[b"moov", b"udta", b"chpl"])[..] else { panic!("one list") };
+    assert_eq!(list[8], 3);
+    let mut rest = &list[9..];
+    for (start, title) in chapters() {
+        assert_eq!(u64::from_be_bytes(rest[..8].try_into().unwrap()), start as u64 * 10_000_000 / 24_000);
+        let length = usize::from(rest[8]);
+        assert_eq!(length, title.len().min(255), "cut between two characters, which here have three bytes");
+        assert_eq!(&rest[9..9 + length], &title.as_bytes()[..length]);
+        rest = &rest[9 + length..];
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn a_book_of_many_chapters_has_them_all_in_its_track() {
+    let encoding = Encoding { book: Some(Book::default()), ..Encoding::new(Format::M4a, 24_000) };
+    let mut encoder = FileEncoder::new(Cursor::new(Vec::new()), &encoding).unwrap();
+    for number in 0..300 {
+        encoder.begin_chapter(&format!("Chapter {number}"));
+        encoder.write(&[0.1; 100]).unwrap();
+    }
+    let file = encoder.finish().unwrap().into_inner();
+    assert_eq!(boxes(&file, &[b"moov", b"udta", b"chpl"])[0][8], 255, "more than its list can count");
+    let times = boxes(&file, &[b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"])[1];
+    assert_eq!(numbers(times)[1], 300);
 }
 
 #[test]

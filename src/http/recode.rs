@@ -47,7 +47,7 @@ pub(super) async fn joined(context: &Context, jobs: &[Job], encoding: Encoding) 
     // Decoding takes a processor.
     let _permit = Arc::clone(&context.uploading).acquire_owned().await.map_err(|_closed| ApiError::Bug)?;
     let chapter =
-        |job| Some(Chapter { path: context.jobs.result_path(job)?, title: title(&job.request) });
+        |job: &Job| Some(Chapter { path: context.jobs.result_path(job)?, title: title(&job.request) });
     let chapters: Vec<Chapter> = jobs.iter().filter_map(chapter).collect();
     let scratch = context.jobs.scratch().map_err(|error| ApiError::File(std::io::Error::other(error)))?;
     let made = spawn_blocking(move || {

@@ -93,8 +93,12 @@ impl Gap {
         if self.left == 0 {
             return self.start + blanks().next().map_or(gap.len(), |(at, _)| at);
         }
+        // A word alone between others that were read out is met by nobody: it is known by the mark behind it.
+        let tail = &piece[piece.rfind(char::is_whitespace).map_or(0, |at| at + 1)..];
         let mark = piece.chars().next_back().filter(|mark| !mark.is_alphanumeric());
-        if let Some((at, _)) = blanks().find(|&(at, _)| mark.is_some() && gap[..at].chars().next_back() == mark) {
+        let with_tail = || blanks().find(|&(at, _)| gap[..at].ends_with(tail));
+        let with_mark = || blanks().find(|&(at, _)| mark.is_some() && gap[..at].chars().next_back() == mark);
+        if let Some((at, _)) = with_tail().or_else(with_mark) {
             return self.start + at;
         }
         let share = gap.len() * self.left / (self.left + self.right);
@@ -114,7 +118,11 @@ mod tests {
     fn read_out(sent: &str) -> Vec<(String, String)> {
         let said = normalize(sent);
         let said: Vec<&str> = sentences(&said).into_iter().map(|range| said[range].trim()).collect();
-        parts(sent, &said).into_iter().zip(said).map(|(part, said)| (part.to_owned(), said.to_owned())).collect()
+        parts(sent, &said)
+            .into_iter()
+            .zip(said)
+            .map(|(part, said)| (part.to_owned(), said.to_owned()))
+            .collect()
     }
 
     #[test]
@@ -122,8 +130,13 @@ mod tests {
         for sentences in [
             &["It rained.", "Nobody came!", "Why?"][..],
             &["It costs $5.", "He has dollars.", "And 5 km."],
-            &["See www.example.com.", "Then call +1 (555) 010-9999.", "On 3/14/2026, Dr. Lee paid $1,299.50 for 2.5 kg."],
+            &[
+                "See www.example.com.",
+                "Then call +1 (555) 010-9999.",
+                "On 3/14/2026, Dr. Lee paid $1,299.50 for 2.5 kg.",
+            ],
             &["In 1999 he left.", "In 2001 he came.", "42% of 7 is 2.94."],
+            &["He paid $5 to Mr. Fox.", "9% was for No. 7."],
             &["\"Stop!\"", "“It's 8:45,” he said.", "(It was 9:10.)"],
         ] {
             let read = read_out(&sentences.join(" "));
@@ -134,7 +147,10 @@ mod tests {
 
     #[test]
     fn pieces_that_end_within_a_sentence_and_in_scripts_without_spaces_are_found_too() {
-        assert_eq!(parts("世界你好。「再见」他说", &["世界你", "好。", "「再见」他说"]), ["世界你", "好。", "「再见」他说"]);
+        assert_eq!(
+            parts("世界你好。「再见」他说", &["世界你", "好。", "「再见」他说"]),
+            ["世界你", "好。", "「再见」他说"]
+        );
         assert_eq!(
             parts("From 1 to 3, and on to 17 then", &["From one to three,", "and on to seventeen then"]),
             ["From 1 to 3,", "and on to 17 then"]

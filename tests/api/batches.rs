@@ -70,7 +70,10 @@ fn chapters(file: &[u8]) -> Vec<(u64, String)> {
         // In units of 100 ns, rounded down.
         let start = u64::from_be_bytes(rest[..8].try_into().unwrap());
         let length = usize::from(rest[8]);
-        found.push(((start * 24_000).div_ceil(10_000_000), String::from_utf8(rest[9..9 + length].into()).unwrap()));
+        found.push((
+            (start * 24_000).div_ceil(10_000_000),
+            String::from_utf8(rest[9..9 + length].into()).unwrap(),
+        ));
         rest = &rest[9 + length..];
     }
     found

@@ -63,8 +63,12 @@ test("the page asks for a key, goes on where one was, and an administrator makes
     await page.fill("#key-input", next);
     await page.keyboard.press("Enter");
     await page.locator("#key-dialog").waitFor({ state: "detached" });
+    // What the old key's owner heard is not this one's to hear, which the page says and clears away.
+    await page.locator("#outcome[data-phase=lost]", { hasText: "belongs to another key" }).waitFor();
+    await page.locator("#dismiss", { hasText: "Clear" }).click();
+    await page.locator("#recent-empty").waitFor();
+    assert.ok(await page.isVisible("#output-empty"));
     await page.click("#generate");
-    // The player keeps what was heard in it; the new job ends beside it, with its length.
     await page.locator("#recent-list li", { hasText: /Half a sentence.*0:0\d/s }).waitFor({ timeout: 60_000 });
     await page.goto(`${server.url}/#/status`);
     await page.locator("#own-key", { hasText: "next" }).waitFor();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { test } from "./harness.mjs";
-import { amend, answer, generate, openListening, open, QUICK, SLOW, stored, waitUntilFinished, waitUntilRunning } from "./steps.mjs";
+import { amend, answer, fetched, generate, openListening, open, QUICK, SLOW, stored, waitUntilFinished, waitUntilRunning } from "./steps.mjs";
 
 /** The player as it stands. */
 function heard(page) {
@@ -144,6 +144,19 @@ test("the sentence that is heard is marked while it is spoken and afterwards, an
   assert.equal(await page.locator(".sentence[tabindex='0']").count(), 1, "one stop for the Tab key");
 });
 
+test("what is read along, and what the captions say, is the text as it was written", async ({ page, url }) => {
+  const sentences = ["On 3/14/2026, Dr. Lee paid $1,299.50 for 2.5 kg of tea.", "It was 8:45.", "Then he left."];
+  await openListening(page, url);
+  await generate(page, `${sentences.slice(0, 2).join(" ")}\n${sentences[2]}`);
+  await page.waitForFunction((text) => document.querySelector(".sentence")?.textContent.startsWith(text), sentences[0].slice(0, 20));
+  await page.locator("#download-as:visible").waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".sentence:not([data-open=true])").length === 3);
+  assert.deepEqual((await page.locator(".sentence").allTextContents()).map((text) => text.trim()), sentences);
+  await page.click("#download-as > summary");
+  const { bytes } = await fetched(page, () => page.click("#download-panel [data-format=srt]"));
+  for (const sentence of sentences) assert.ok(bytes.toString().includes(`\n${sentence}\n`), bytes.toString());
+});
+
 test("a sentence is chosen while the job is still being spoken", async ({ page, url }) => {
   await openListening(page, url);
   await generate(page, SLOW);
@@ -163,13 +176,9 @@ test("a finished job downloads in another format and as captions", async ({ page
   await waitUntilFinished(page, QUICK);
   for (const [format, name, first] of [["flac", /\.flac$/, "fLaC"], ["mp3", /\.mp3$/, "ID3"], ["srt", /\.srt$/, "1\n00:"], ["vtt", /\.vtt$/, "WEBVTT"], ["json", /\.json$/, "{"]]) {
     if (!await page.isVisible("#download-panel")) await page.click("#download-as > summary");
-    const started = page.waitForEvent("download");
-    await page.click(`#download-panel [data-format=${format}]`);
-    const download = await started;
-    assert.match(download.suggestedFilename(), name);
-    const chunks = [];
-    for await (const chunk of await download.createReadStream()) chunks.push(chunk);
-    assert.ok(Buffer.concat(chunks).toString("latin1").startsWith(first), format);
+    const file = await fetched(page, () => page.click(`#download-panel [data-format=${format}]`));
+    assert.match(file.name, name);
+    assert.ok(file.bytes.toString("latin1").startsWith(first), format);
   }
   assert.equal(await page.locator("#download-panel [data-format=wav]").count(), 0, "its own format has a button already");
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 import { test } from "./harness.mjs";
-import { generate, open, openView, QUICK, SLOW, waitUntilFinished, waitUntilRunning } from "./steps.mjs";
+import { fetched, generate, open, openView, QUICK, SLOW, waitUntilFinished, waitUntilRunning } from "./steps.mjs";
 
 const enqueue = async (url, body) => (await fetch(`${url}/tts/enqueue`, {
   method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
@@ -93,7 +93,19 @@ test("defaults of the server are changed, wait for its next start, and hold then
   await page.waitForFunction(() => document.querySelector("#setting-generation_defaults-chunk_size").value === "120", null, { timeout: 20_000 });
 });
 
-test("chapters of a document are spoken as one book, which is fetched as chapters or in one piece", async ({ page, url }) => {
+/** What an audiobook's list of chapters says. */
+function chaptersIn(file) {
+  let at = file.indexOf("chpl") + 4 + 8;
+  const found = [];
+  for (let left = file[at++]; left > 0; left -= 1) {
+    const length = file[at + 8];
+    found.push([Number(file.readBigUInt64BE(at)) / 1e7, file.toString("utf8", at + 9, at + 9 + length)]);
+    at += 9 + length;
+  }
+  return found;
+}
+
+test("chapters of a document are spoken as one book, which is fetched as an audiobook, as chapters or in one piece", async ({ page, url }) => {
   await open(page, url);
   const title = `Tides ${Date.now()}`;
   await page.setInputFiles("#file", { name: `${title}.md`, mimeType: "text/markdown", buffer: Buffer.from("# One\n\nThe tide went out.\n\n# Two\n\nThe tide came in.\n\n# Three\n\nIt went out again.") });
@@ -102,14 +114,15 @@ test("chapters of a document are spoken as one book, which is fetched as chapter
   await page.locator("#document a[href='#/history']").click();
   const book = page.locator("#batch-list > li", { hasText: title });
   await book.getByText("2 of 2 are ready").waitFor({ timeout: 60_000 });
-  const fetched = async (press) => {
-    const started = page.waitForEvent("download");
-    await press();
-    const chunks = [];
-    for await (const chunk of await (await started).createReadStream()) chunks.push(chunk);
-    return Buffer.concat(chunks).toString("latin1");
-  };
-  assert.ok((await fetched(() => book.locator("[data-action=zip]").click())).startsWith("PK"));
+  const audiobook = await fetched(page, () => book.locator("[data-action=book]").click());
+  assert.match(audiobook.name, /\.m4b$/);
+  const chapters = chaptersIn(audiobook.bytes);
+  assert.deepEqual(chapters.map(([, name]) => name), ["One", "Two"]);
+  assert.equal(chapters[0][0], 0);
+  assert.ok(chapters[1][0] > 1, `${chapters[1][0]} s`);
+  assert.ok(audiobook.bytes.includes(title));
+  const startsWith = async (press, magic) => assert.ok((await fetched(page, press)).bytes.toString("latin1").startsWith(magic));
+  await startsWith(() => book.locator("[data-action=zip]").click(), "PK");
   await book.locator("summary").click();
-  assert.ok((await fetched(() => book.locator("[data-format=flac]").click())).startsWith("fLaC"));
+  await startsWith(() => book.locator("[data-format=flac]").click(), "fLaC");
 });

@@ -44,6 +44,26 @@ export async function waitUntilFinished(page, text) {
   await page.locator("#wave[data-drawn]").waitFor();
 }
 
+/** Drops a file on what the selector finds. */
+export async function drop(page, selector, { name, mimeType, buffer }) {
+  const dropped = await page.evaluateHandle(([named, type, text]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], named, { type }));
+    return data;
+  }, [name, mimeType, buffer.toString("base64")]);
+  for (const type of ["dragover", "drop"]) await page.dispatchEvent(selector, type, { dataTransfer: dropped });
+}
+
+/** What is downloaded after a press. */
+export async function fetched(page, press) {
+  const started = page.waitForEvent("download");
+  await press();
+  const download = await started;
+  const chunks = [];
+  for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+  return { name: download.suggestedFilename(), bytes: Buffer.concat(chunks) };
+}
+
 export function stored(page, key) {
   return page.evaluate((name) => localStorage.getItem(name), key);
 }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import { clipFile } from "./clip-file.mjs";
 import { test } from "./harness.mjs";
-import { amend, answer, generate, open, openView, QUICK, SLOW, waitUntilFinished, waitUntilRunning } from "./steps.mjs";
+import { amend, answer, drop, generate, open, openView, QUICK, SLOW, waitUntilFinished, waitUntilRunning } from "./steps.mjs";
 
 test("views have addresses: links, Back and reload lead to them, and the focus follows", async ({ page, url }) => {
   await open(page, url);
@@ -43,6 +43,19 @@ test("models tell size, languages and licence, and go into memory and out of it"
   await card.getByRole("button", { name: "Use: tone-low" }).click();
   await page.locator("#compose").waitFor();
   assert.equal(await page.inputValue("#model-choice"), "tone-low");
+});
+
+test("models tell what they would take here and how fast they are, and how much memory is taken (budget faked in the browser)", { ownServer: true }, async ({ page, url }) => {
+  await amend(page, "**/api/model-info", (info) => ({ ...info, memory_budget_mb: 1000, models: info.models.map((model) => ({ ...model, memory_mb: model.state === "ready" ? 250 : model.memory_mb })) }));
+  await open(page, url);
+  await generate(page, QUICK);
+  await waitUntilFinished(page, QUICK);
+  await page.click(".nav a[href='#/models']");
+  await page.locator(".memory progress").waitFor();
+  assert.ok([25, 50].includes(await page.locator(".memory progress").evaluate((bar) => bar.value)));
+  assert.match(await page.textContent(".memory"), /of 1\.0 GB used by loaded models/);
+  await page.locator("#model-list li[data-name=tone]", { hasText: /\d seconds of audio per second here/ }).waitFor();
+  assert.match(await page.textContent("#model-list li[data-name=nano]"), /in memory.*about [\d.]+ seconds of audio per second here/);
 });
 
 test("a download shows its progress as it comes, and can be stopped (the hub is faked in the browser)", async ({ page, url }) => {
@@ -139,6 +152,17 @@ test("a clip becomes a voice that is judged in words, tried, renamed, found, pre
   await renamed.locator("[data-action=remove]").click();
   await page.locator("dialog .danger").click();
   await renamed.waitFor({ state: "detached" });
+});
+
+test("a voice is heard from the form before it is chosen for good, and dropped clips are taken", async ({ page, url }) => {
+  await open(page, url);
+  const played = page.waitForResponse((reply) => /\/tts\/[^/]+\/result$/.test(reply.url()) && reply.ok());
+  await page.click("#voice-try");
+  await played;
+  await openView(page, url, "voices");
+  await drop(page, "#voice-drop", { name: "Dropped.wav", mimeType: "audio/wav", buffer: clipFile({ seconds: 4 }) });
+  await page.locator("#clip-facts").getByText("0:04").waitFor();
+  assert.equal(await page.inputValue("#voice-name"), "Dropped");
 });
 
 test("a voice leaves as one file and is added again with its name, language and consent", async ({ page, url }) => {

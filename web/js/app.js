@@ -25,7 +25,10 @@ use(chosen, (await import(`../i18n/${chosen}.js`)).default, navigator.languages)
 document.documentElement.lang = language();
 translate(document);
 
-const api = createApi(undefined, createGate(() => promptForKey({ signIn: api.signIn })));
+const api = createApi(undefined, createGate(async () => {
+  await promptForKey({ signIn: api.signIn });
+  views.speak.signedIn();
+}));
 const store = createStore({ server: CONNECTING, voices: [] });
 const theme = startTheme({ button: byId("theme"), storage });
 const statusBar = createStatusBar({ onRetry: retryNow, onResume: resumeQueue });

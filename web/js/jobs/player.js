@@ -141,18 +141,19 @@ export function createPlayer({ api, feed, solo, announce, place, onChange, onGon
     }
   }
 
+  /** Whether the server has no such job any more, at least not for this key; that is told. */
+  async function isGone() {
+    const id = currentId;
+    const reason = await api.status(id).then(() => null, (error) => error);
+    if (reason?.status !== 404 || id !== currentId) return false;
+    onGone(id);
+    return true;
+  }
+
   /** Says why nothing sounds: an audio element only knows that it does not. */
   async function showLost() {
     const id = currentId;
-    try {
-      await api.status(id);
-    } catch (error) {
-      if (error.status === 404 && id === currentId) {
-        onGone(id);
-        return;
-      }
-    }
-    if (id === currentId) say(alert, t("player.lost"));
+    if (!await isGone() && id === currentId) say(alert, t("player.lost"));
   }
 
   /** From the stream to the file, at the same place, where nothing sounds. */
@@ -347,6 +348,10 @@ export function createPlayer({ api, feed, solo, announce, place, onChange, onGon
       say(alert, null);
       if (controls.playing) pause();
       else void play();
+    },
+    /** The server may judge otherwise now whose the job is. */
+    check() {
+      if (isFinished && currentId !== null) void isGone();
     },
     /** Hz of what will be streamed, and the formats that can be had. */
     setServer(info) {

@@ -44,5 +44,12 @@ export function refreshHistory({ history, fetchStatus, followedId, feed = null, 
     }
     return due.some(isOpen) && !feed?.isUp ? OPEN_MS : IDLE_MS;
   }, timers);
-  return loop;
+  return {
+    ...loop,
+    /** Looks at every entry once more. */
+    recheck() {
+      checked.clear();
+      loop.nudge();
+    },
+  };
 }

@@ -302,6 +302,11 @@ export function createSpeakView({ api, storage, tabStorage, store, feed, solo, f
       follower?.nudge();
       refresher.nudge();
     },
+    /** With another key, other jobs are there. */
+    signedIn() {
+      player.check();
+      refresher.recheck();
+    },
     /** Goes on with what a reload interrupted: a job that runs, or a request that was never answered. */
     resume() {
       const resumed = currentJob.load();

@@ -456,7 +456,10 @@ fn a_book_tells_its_chapters_as_a_track_and_as_a_list() {
     assert_eq!(of_text(b"stsc"), [0, 1, 1, 3, 1]);
     for ((_, title), size) in chapters().into_iter().zip(sizes) {
         let text = &file[at..at + size as usize];
-        assert_eq!((&text[..2], &text[2..2 + title.len()]), (&(title.len() as u16).to_be_bytes()[..], title.as_bytes()));
+        assert_eq!(
+            (&text[..2], &text[2..2 + title.len()]),
+            (&(title.len() as u16).to_be_bytes()[..], title.as_bytes())
+        );
         assert_eq!(&text[2 + title.len()..], b"\0\0\0\x0cencd\0\0\x01\0");
         at += size as usize;
     }

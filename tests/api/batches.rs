@@ -89,7 +89,7 @@ fn a_batch_becomes_an_audiobook_with_a_chapter_for_each_text() {
     let id = id(&server.post("/api/batches", &body));
     let batch = wait_for(&server, &id, "completed");
     let book = server.get(&format!("/api/batches/{id}/result?as=joined&format=m4b"));
-    assert_eq!((book.status, book.header("content-type").as_str()), (200, "audio/mp4"));
+    assert_eq!((book.status, book.header("content-type")), (200, "audio/mp4"));
     assert!(book.header("content-disposition").ends_with(".m4b\""), "{}", book.header("content-disposition"));
     assert_eq!(&book.body[8..12], b"M4B ");
 

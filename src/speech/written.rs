@@ -57,13 +57,11 @@ fn meetings(spoken: &[Word], there: &[Word]) -> Vec<(usize, usize)> {
     let (mut i, mut j) = (0, 0);
     let mut met = Vec::new();
     while i < spoken.len() && j < there.len() {
-        match meeting(&spoken[i..], &there[j..]) {
-            Some((more, further)) => {
-                (i, j) = (i + more, j + further);
-                met.push((i, j));
-                (i, j) = (i + 1, j + 1);
-            }
-            None => (i, j) = (i + LEAP, j + LEAP),
+        if let Some((more, further)) = meeting(&spoken[i..], &there[j..]) {
+            met.push((i + more, j + further));
+            (i, j) = (i + more + 1, j + further + 1);
+        } else {
+            (i, j) = (i + LEAP, j + LEAP);
         }
     }
     met
@@ -88,7 +86,7 @@ impl Gap {
         if self.right == 0 {
             // With the marks in front of the next word.
             let opened = gap.trim_end_matches(OPENING).len();
-            return self.start + blanks().last().map_or(opened, |(at, blank)| at + blank.len_utf8());
+            return self.start + blanks().next_back().map_or(opened, |(at, blank)| at + blank.len_utf8());
         }
         if self.left == 0 {
             return self.start + blanks().next().map_or(gap.len(), |(at, _)| at);

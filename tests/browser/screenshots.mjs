@@ -9,6 +9,8 @@ import { clipFile } from "./clip-file.mjs";
 
 const VIEWS = ["speak", "history", "voices", "models", "status"];
 const SIZES = { wide: { width: 1280, height: 860 }, phone: { width: 360, height: 740 } };
+/** What is last to come in a view. */
+const SHOWN = { models: "#model-list li[data-name=nano]", status: ".plot rect" };
 const LINES = [
   "The tide went out before dawn and left the harbour empty, boats leaning like sleepers.",
   "Good morning. The 8:45 train to Lisbon leaves from platform 3 in about ten minutes.",
@@ -43,6 +45,7 @@ async function pictures(theme, size, viewport) {
     await page.goto(`${server.url}/#/${view}`);
     await page.locator("#voice-grid input").first().waitFor({ state: "attached" });
     if (view === "speak") await speak(page);
+    else await page.locator(SHOWN[view] ?? `#view-${view} li`).first().waitFor();
     await page.waitForTimeout(600);
     await page.screenshot({ path: join(folder, `${view}-${size}-${theme}.png`) });
   }

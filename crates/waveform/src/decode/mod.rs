@@ -120,12 +120,15 @@ pub fn read_from(source: impl Read + Seek + Send + Sync, limits: &Limits) -> Res
     Ok(recording)
 }
 
-/// [`read`] for a sound that may be too long for memory: `each` gets its samples and their rate, piece by piece. What is
+/// Takes a piece of a sound: mono samples, and their rate in Hz.
+pub type Each<'a, E> = &'a mut dyn FnMut(&[f32], u32) -> Result<(), E>;
+
+/// [`read`] for a sound that may be too long for memory: `each` gets it piece by piece. What is
 /// wrong with a file may show only after some of it was given.
 pub fn read_pieces<E: From<DecodeError>>(
     source: impl Read + Seek + Send + Sync,
     limits: &Limits,
-    each: &mut dyn FnMut(&[f32], u32) -> Result<(), E>,
+    each: Each<'_, E>,
 ) -> Result<(), E> {
     let source = Source::new(source).map_err(DecodeError::Read)?;
     match source.length() {
@@ -151,7 +154,7 @@ static PROBE: LazyLock<Probe> = LazyLock::new(|| {
 fn decode<E: From<DecodeError>>(
     stream: MediaSourceStream<'_>,
     limits: &Limits,
-    each: &mut dyn FnMut(&[f32], u32) -> Result<(), E>,
+    each: Each<'_, E>,
 ) -> Result<(), E> {
     let (hint, format, metadata) = (Hint::default(), FormatOptions::default(), MetadataOptions::default());
     let mut reader = PROBE.probe(&hint, stream, format, metadata).map_err(unreadable)?;

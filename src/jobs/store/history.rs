@@ -8,13 +8,19 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::reading::{COLUMNS, read_job};
-use super::{Result, Store};
-use crate::jobs::{Filter, Job, JobId, with_causes};
+use super::{Result, Store, StoreError};
+use crate::jobs::{Filter, Job, JobId, JobStatus, with_causes};
 
 impl Store {
     /// The newest first. A row that this program cannot read, because a newer one wrote it, does not hide the others.
     pub(in crate::jobs) async fn list(&self, filter: &Filter) -> Result<Vec<Job>> {
+        // A common word beside a rare state is looked for in every text that has it; others must not wait for that.
+        let turn = match filter.search {
+            Some(_) => Some(self.searches.acquire().await.map_err(|_closed| StoreError::Closed)?),
+            None => None,
+        };
         let rows = page(filter).build().fetch_all(&self.readers).await?;
+        drop(turn);
         let readable = |row: &SqliteRow| {
             read_job(row)
                 .inspect_err(|error| tracing::warn!(error = with_causes(error), "left a job out"))
@@ -38,7 +44,9 @@ fn page(filter: &Filter) -> QueryBuilder<Sqlite> {
     let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("select ");
     query.push(COLUMNS).push(", null as queue_position from ");
     // Where something is searched, the index of words gives the order; else the arrival does.
-    let order = if let Some(wanted) = filter.search.as_deref().and_then(words) {
+    let wanted = filter.search.as_deref().and_then(|typed| words(typed, filter.owner.as_deref()));
+    let is_search = wanted.is_some();
+    let order = if let Some(wanted) = wanted {
         query
             .push("jobs_text join jobs on jobs.seq = jobs_text.rowid where jobs_text match ")
             .push_bind(wanted);
@@ -47,30 +55,29 @@ fn page(filter: &Filter) -> QueryBuilder<Sqlite> {
         query.push("jobs where true");
         "jobs.seq"
     };
-    // One index serves a page; a plus keeps the planner from taking the one that everything matches.
-    let is_narrow = filter.statuses.len() == 1
-        || filter.voice.is_some()
-        || filter.batch.is_some()
-        || filter.favourite
-        || order == "jobs_text.rowid";
+    // One index serves a page: of words; of a batch, or of favourites; of an owner and states; of a voice and states; of states.
+    // A plus keeps the planner from another one.
+    let is_narrow = is_search || filter.batch.is_some() || filter.favourite;
     if let Some(owner) = &filter.owner {
         query.push(if is_narrow { " and +owner = " } else { " and owner = " }).push_bind(owner);
     }
-    match filter.statuses.as_slice() {
-        [] => {}
-        [status] => {
-            query.push(" and status = ").push_bind(status.as_str());
-        }
-        several => {
-            let mut list = query.push(" and status in (").separated(", ");
-            for status in several {
-                list.push_bind(status.as_str());
-            }
-            list.push_unseparated(")");
-        }
+    let voice = "json_extract(request, '$.voice')";
+    if let Some(wanted) = &filter.voice {
+        query.push(if is_narrow || filter.owner.is_some() { " and +" } else { " and " });
+        query.push(voice).push(" = ").push_bind(wanted);
     }
-    if let Some(voice) = &filter.voice {
-        query.push(" and json_extract(request, '$.voice') = ").push_bind(voice);
+    // Within each state an index is in the order of arrival, so all of them are named where none is asked for.
+    let is_by_state = !is_narrow && (filter.owner.is_some() || filter.voice.is_some());
+    let statuses = match filter.statuses.as_slice() {
+        [] if is_by_state => JobStatus::ALL.as_slice(),
+        asked => asked,
+    };
+    if !statuses.is_empty() {
+        let mut list = query.push(" and status in (").separated(", ");
+        for status in statuses {
+            list.push_bind(status.as_str());
+        }
+        list.push_unseparated(")");
     }
     if let Some(batch) = &filter.batch {
         query.push(" and batch_id = ").push_bind(batch);
@@ -104,15 +111,22 @@ fn page(filter: &Filter) -> QueryBuilder<Sqlite> {
     query
 }
 
-/// What somebody types as a query of the index of words: all of them, the last one perhaps not typed to its end. `None`
-/// where there is nothing to look for.
-fn words(text: &str) -> Option<String> {
+/// What somebody types as a query of the index of words: all of them, the last one perhaps not typed to its end, in texts of
+/// this owner, if one is named. `None` where there is nothing to look for.
+fn words(text: &str, owner: Option<&str>) -> Option<String> {
     let found: Vec<String> = text
         .split(|character: char| !character.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(|word| format!("\"{word}\""))
         .collect();
-    if found.is_empty() { None } else { Some(format!("{}*", found.join(" "))) }
+    if found.is_empty() {
+        return None;
+    }
+    let words = format!("text : ({}*)", found.join(" "));
+    Some(match owner {
+        Some(owner) => format!("{words} AND owner : \"{}\"", owner.replace('"', "")),
+        None => words,
+    })
 }
 
 #[cfg(test)]
@@ -122,12 +136,14 @@ mod tests {
     #[test]
     fn whatever_is_typed_is_a_query() {
         for (typed, query) in [
-            ("hello", Some("\"hello\"*")),
-            ("don't AND \"x\" OR *", Some("\"don\" \"t\" \"AND\" \"x\" \"OR\"*")),
+            ("hello", Some("text : (\"hello\"*)")),
+            ("don't AND \"x\" OR *", Some("text : (\"don\" \"t\" \"AND\" \"x\" \"OR\"*)")),
             (" -- () ", None),
             ("", None),
         ] {
-            assert_eq!(words(typed).as_deref(), query);
+            assert_eq!(words(typed, None).as_deref(), query);
         }
+        let of_one = "text : (\"hello\"*) AND owner : \"a-b\"";
+        assert_eq!(words("hello", Some("a-b")).as_deref(), Some(of_one));
     }
 }

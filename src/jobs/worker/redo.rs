@@ -88,7 +88,7 @@ impl Joining {
                 let voice = (self.voice != parent.request.voice).then(|| self.voice.clone());
                 (new.text.clone(), place, Some(report), voice)
             } else {
-                if !outputs.has_samples(parent.id, place, chunk.samples) {
+                if !outputs.has_chunk(parent.id, place, chunk.samples, &chunk.digest) {
                     return Err(Stopped::ChunksGone);
                 }
                 (chunk.text, place, report, planned.voice.clone())

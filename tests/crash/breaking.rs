@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::ledger::Ledger;
 use crate::load::drain;
 use crate::server::Server;
-use crate::{DRAIN_BOUND, client, witness};
+use crate::{DRAIN_BOUND, client, side_by_side, witness};
 
 /// Three chunks.
 const TEXT: &str = "The wind told the stone about the river behind the old house. \
@@ -53,8 +53,7 @@ fn snapshot(data_dir: &Path) -> String {
 
 #[test]
 fn a_death_at_any_place_loses_nothing_and_redoes_at_most_the_chunk_in_hand() {
-    let mut found = String::new();
-    for place in PLACES {
+    let found = side_by_side(PLACES, |place| {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path();
         witness::prepare(data_dir);
@@ -64,7 +63,7 @@ fn a_death_at_any_place_loses_nothing_and_redoes_at_most_the_chunk_in_hand() {
         let mut server = Server::start_with(data_dir, &[("DECLAIM_BREAK", &wish)]);
         let accepted = enqueue(server.port());
         server.wait_for_death();
-        let _ = write!(found, "{place}\n{}", snapshot(data_dir));
+        let found = format!("{place}\n{}", snapshot(data_dir));
 
         let mut ledger = Ledger::default();
         let mut server = Server::start(data_dir);
@@ -85,7 +84,9 @@ fn a_death_at_any_place_loses_nothing_and_redoes_at_most_the_chunk_in_hand() {
         server.stop();
         Server::start(data_dir).stop_when_ready();
         ledger.into_inner().unwrap().check_the_end(data_dir);
-    }
+        found
+    })
+    .concat();
     let known = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/places.txt");
     if std::env::var_os("DECLAIM_BLESS").is_some() {
         std::fs::write(&known, &found).unwrap();
@@ -108,7 +109,7 @@ const WRITING: [&str; 8] = [
 
 #[test]
 fn a_disk_that_fails_at_any_place_is_tried_again_or_told() {
-    for place in WRITING {
+    side_by_side(&WRITING, |&place| {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path();
         witness::prepare(data_dir);
@@ -135,5 +136,5 @@ fn a_disk_that_fails_at_any_place_is_tried_again_or_told() {
         server.stop();
         Server::start(data_dir).stop_when_ready();
         ledger.into_inner().unwrap().check_the_end(data_dir);
-    }
+    });
 }

@@ -5,16 +5,16 @@
 -- known. And whose text it is, so that a search costs no more than what its owner has.
 drop table jobs_text;
 create virtual table jobs_text using fts5 (
-    text, owner, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2',
+    text, whose, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2',
     prefix = '1 2 3 4 5 6 7 8'
 );
-insert into jobs_text (rowid, text, owner) select seq, json_extract(request, '$.text'), owner from jobs;
+insert into jobs_text (rowid, text, whose) select seq, json_extract(request, '$.text'), owner from jobs;
 
 drop trigger job_added;
 create trigger job_added after insert on jobs begin
     insert into events (job_id, at, kind, data)
         values (new.id, new.created_at, 'queued', json_object('priority', new.priority, 'characters', new.cost));
-    insert into jobs_text (rowid, text, owner) values (new.seq, json_extract(new.request, '$.text'), new.owner);
+    insert into jobs_text (rowid, text, whose) values (new.seq, json_extract(new.request, '$.text'), new.owner);
 end;
 
 -- A page names the states that it shows, so each of these is in the order of arrival within what is asked for.

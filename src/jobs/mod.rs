@@ -218,6 +218,7 @@ impl Jobs {
         let recovered = self.shared.store.recover(now_ms()).await?;
         self.shared.open_gate().await?;
         self.shared.learn_from_history().await?;
+        self.shared.tidy_redone().await?;
         let swept = Cleaner::new(self).sweep(Duration::ZERO).await?;
         tracing::info!(
             requeued = recovered.requeued,

@@ -95,6 +95,37 @@ fn a_death_at_any_place_loses_nothing_and_redoes_at_most_the_chunk_in_hand() {
     assert_eq!(found, std::fs::read_to_string(&known).unwrap());
 }
 
+#[test]
+fn a_text_that_kills_the_server_three_times_is_set_aside_with_its_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    witness::prepare(data_dir);
+    let mut id = None;
+    // Each time at its second chunk: the first one is there from the first start on.
+    for wish in ["die before chunk 2", "die before chunk 1", "die before chunk 1"] {
+        let mut server = Server::start_with(data_dir, &[("DECLAIM_BREAK", wish)]);
+        if id.is_none() {
+            id = enqueue(server.port());
+        }
+        server.wait_for_death();
+    }
+    let id = id.unwrap();
+    let mut server = Server::start(data_dir);
+    let port = server.port();
+    let status = client::request(port, "GET", &format!("/tts/{id}/status"), None).unwrap().json();
+    assert_eq!(status["status"], "failed");
+    let error = status["error"].as_str().unwrap();
+    assert!(error.contains("3 times in a row"), "{error}");
+    let retry = client::request(port, "POST", &format!("/api/jobs/{id}/retry"), Some(&json!({}))).unwrap();
+    assert_eq!(retry.status, 200, "{}", retry.json());
+    let ledger = Mutex::new(Ledger::default());
+    ledger.lock().unwrap().accepted.insert(id, TEXT.to_owned());
+    drain(port, &ledger);
+    server.stop();
+    Server::start(data_dir).stop_when_ready();
+    ledger.into_inner().unwrap().check_the_end(data_dir);
+}
+
 /// Where something is written.
 const WRITING: [&str; 8] = [
     "before adding",

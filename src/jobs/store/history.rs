@@ -124,7 +124,7 @@ fn words(text: &str, owner: Option<&str>) -> Option<String> {
     }
     let words = format!("text : ({}*)", found.join(" "));
     Some(match owner {
-        Some(owner) => format!("{words} AND owner : \"{}\"", owner.replace('"', "")),
+        Some(owner) => format!("{words} AND whose : \"{}\"", owner.replace('"', "")),
         None => words,
     })
 }
@@ -143,7 +143,7 @@ mod tests {
         ] {
             assert_eq!(words(typed, None).as_deref(), query);
         }
-        let of_one = "text : (\"hello\"*) AND owner : \"a-b\"";
+        let of_one = "text : (\"hello\"*) AND whose : \"a-b\"";
         assert_eq!(words("hello", Some("a-b")).as_deref(), Some(of_one));
     }
 }

@@ -36,7 +36,7 @@ pub(super) use adding::{Addition, Bounds, Refusal};
 pub(super) use claims::{Again, Checkpoint, Claim, Claimed, Next};
 pub(super) use gate::Depth;
 pub(super) use keys::{KeyAddition, KeyRow};
-pub(super) use redo::{Adopted, Adoption};
+pub(super) use redo::{Adopted, Adoption, Redone};
 pub(super) use upkeep::{Look, Promised};
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.

@@ -36,7 +36,7 @@ async fn fill(table: &Table) {
                            output_file, output_bytes, output_duration_ms, error, owner)
          select printf('00000000-0000-7000-8000-%012x', n), 0,
                 replace(replace('{request}', 'WORDS', printf('Sentence number %d about topic%d.', n, n % 1000)),
-                        '"hum"', case when n % 1000 = 0 then '"rare"' else '"hum"' end),
+                        'hum', case when n % 1000 = 0 then 'rare' else 'hum' end),
                 n, n, 'tone',
                 case when n % 50000 = 0 then 'cancelled' when n % 100 = 0 then 'failed' else 'completed' end,
                 case when n % 100 = 0 then 50 else 100 end, n + 1,

@@ -1,12 +1,10 @@
 -- Pages of a long history, whatever is asked for. Before, with a million jobs behind it, a search by the beginning of a word that
 -- all texts have took 140 ms, and a voice or an owner together with a state that hardly any job is in took seconds.
 
--- Of each beginning of up to eight letters the texts in order; those of longer ones are gathered before the newest of them is
--- known. And whose text it is, so that a search costs no more than what its owner has.
+-- Whose text it is, so that a search costs no more than what its owner has.
 drop table jobs_text;
 create virtual table jobs_text using fts5 (
-    text, whose, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2',
-    prefix = '1 2 3 4 5 6 7 8'
+    text, whose, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
 );
 insert into jobs_text (rowid, text, whose) select seq, json_extract(request, '$.text'), owner from jobs;
 

@@ -8,6 +8,9 @@ create virtual table jobs_text using fts5 (
 );
 insert into jobs_text (rowid, text, whose) select seq, json_extract(request, '$.text'), owner from jobs;
 
+-- The words themselves, in order: those that a beginning stands for.
+create virtual table jobs_words using fts5vocab (jobs_text, instance);
+
 drop trigger job_added;
 create trigger job_added after insert on jobs begin
     insert into events (job_id, at, kind, data)

@@ -35,6 +35,8 @@ mod long;
 #[cfg(target_os = "linux")]
 #[path = "crash/power.rs"]
 mod power;
+#[path = "crash/redo.rs"]
+mod redo;
 #[path = "crash/server.rs"]
 mod server;
 #[cfg(target_os = "linux")]
@@ -45,7 +47,7 @@ mod witness;
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use ledger::{Ledger, Seen, check_written_once};
@@ -86,6 +88,29 @@ fn seed() -> u64 {
     let seed = number_from_env("DECLAIM_CRASH_SEED").unwrap_or_else(from_clock);
     println!("repeat with DECLAIM_CRASH_SEED={seed}");
     seed | 1
+}
+
+/// Does the same with each, two at a time for each processor, since servers wait for the disk and for their clients. What came
+/// of each, in order.
+fn side_by_side<T: Sync, R: Send>(each: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let lanes = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..lanes.min(each.len()) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(one) = each.get(index) else { break };
+                    let result = work(one);
+                    done.lock().unwrap().push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap();
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 #[test]

@@ -482,7 +482,8 @@ async fn without_a_fallback_the_device_is_tried_until_the_tries_are_spent() {
         || ModelError::Device("out of memory".to_owned()),
         || panic!("the driver crashed"),
     ];
-    for how in ways {
+    // Side by side, since each waits for its pauses.
+    let tries = ways.map(|how| async move {
         let on_token = failing("one", 2, how);
         let settings = QueueSettings { max_retries: 2, ..QueueSettings::default() };
         let stage = Stage::open_on(Arc::new(tempfile::tempdir().unwrap()), settings, on_token).await;
@@ -490,7 +491,8 @@ async fn without_a_fallback_the_device_is_tried_until_the_tries_are_spent() {
         let job = stage.end_of(id).await;
         assert_eq!((job.status, job.starts), (JobStatus::Completed, 3));
         stage.close().await;
-    }
+    });
+    futures_util::future::join_all(tries).await;
 }
 
 #[tokio::test]

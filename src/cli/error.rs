@@ -7,7 +7,7 @@ use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::files::FileError;
 use crate::jobs::upkeep::BackupError;
-use crate::jobs::{DeleteError, JobStatus, KeyError, OpenError, StoreError};
+use crate::jobs::{DeleteError, EnqueueError, JobStatus, KeyError, OpenError, StoreError};
 use crate::models::ModelsError;
 use crate::speech::catalog::UnknownModel;
 use crate::speech::chatterbox::DetectError;
@@ -101,6 +101,8 @@ pub enum CliError {
     AlreadyFinished { id: String, status: JobStatus },
     #[error("job {id} is {status}; {instead}")]
     JobIs { id: String, status: JobStatus, instead: &'static str },
+    #[error("cannot put the job back into the queue")]
+    Retry(#[from] EnqueueError),
     #[error("cannot delete the job")]
     Delete(#[from] DeleteError),
     #[error("cannot open the jobs")]
@@ -214,6 +216,7 @@ impl CliError {
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
             | Self::JobIs { .. }
+            | Self::Retry(_)
             | Self::Delete(_)
             | Self::Key(_)
             | Self::Store(_)
@@ -266,6 +269,7 @@ impl CliError {
             | Self::UnknownJob(_)
             | Self::AlreadyFinished { .. }
             | Self::JobIs { .. }
+            | Self::Retry(_)
             | Self::Delete(_)
             | Self::NoKey(_)
             | Self::Key(_)

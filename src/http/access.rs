@@ -124,6 +124,18 @@ pub(super) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/restart_server", ADMIN),
 ];
 
+/// Every method that some endpoint answers to.
+pub(super) fn methods() -> Vec<Method> {
+    let named = TABLE.iter().filter_map(|(method, ..)| method.parse().ok());
+    let mut methods = vec![Method::HEAD];
+    for method in named {
+        if !methods.contains(&method) {
+            methods.push(method);
+        }
+    }
+    methods
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -92,17 +92,17 @@ fn name_of(peer: IpAddr) -> String {
 /// The header `Idempotency-Key` of a request with this body, if it has one.
 pub(super) fn idempotency(headers: &HeaderMap, body: &Fields) -> Result<Option<Idempotency>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    match value.to_str() {
-        Ok(key) if (1..=MAX_KEY).contains(&key.len()) => {
-            Ok(Some(Idempotency { key: key.to_owned(), digest: body.digest() }))
-        }
-        _ => Err(DraftError::field(
-            "The header Idempotency-Key",
-            "1 to 255 characters of ASCII, such as a UUID",
-            format!("{value:?}"),
-        )
-        .into()),
+    let key = String::from_utf8_lossy(value.as_bytes());
+    Ok(Some(known_by("The header Idempotency-Key", &key, body)?))
+}
+
+/// A wish with this body that is known again by `key`; `field` is where that was said.
+pub(super) fn known_by(field: &'static str, key: &str, body: &Fields) -> Result<Idempotency, DraftError> {
+    if (1..=MAX_KEY).contains(&key.len()) && key.is_ascii() {
+        return Ok(Idempotency { key: key.to_owned(), digest: body.digest() });
     }
+    let start: String = key.chars().take(60).collect();
+    Err(DraftError::field(field, "1 to 255 characters of ASCII, such as a UUID", format!("{start:?}")))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
 
 use super::Context;
+use super::access;
 use super::error::ApiError;
 use super::extract::is_json;
 use crate::config::is_loopback;
@@ -55,7 +56,7 @@ pub(super) fn with_other_pages(router: Router<Context>, origins: &[String]) -> R
     };
     let layer = CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods(access::methods())
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(ExposeHeaders::any())
         .max_age(REMEMBERED);

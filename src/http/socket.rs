@@ -16,12 +16,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::Context;
-use super::caller::Caller;
+use super::caller::{Caller, known_by};
 use super::error::ApiError;
 use super::events::payload;
 use super::extract::{Fields, parse};
 use super::tts::{callback, checked, find, priority};
-use crate::jobs::{CancelOutcome, Event, Following, Idempotency, JobId, NewJob, StoreError};
+use crate::jobs::{CancelOutcome, Event, Following, JobId, NewJob, StoreError};
 use crate::speech::request::DraftError;
 
 /// Between two questions whether the client is still there.
@@ -172,9 +172,10 @@ impl Line {
 /// The fields of `POST /tts/enqueue` beside `type`; `idempotency_key` is what the header is there.
 async fn enqueue(context: &Context, caller: &Caller, wish: &Fields) -> Result<Value, ApiError> {
     let key = wish.text("idempotency_key")?;
+    let idempotency = key.map(|key| known_by("idempotency_key", &key, wish)).transpose()?;
     let job = NewJob {
         client: caller.client.clone(),
-        idempotency: key.map(|key| Idempotency { key, digest: wish.digest() }),
+        idempotency,
         callback_url: callback(wish, context)?,
         ..NewJob::new(checked(wish, context)?, priority(wish)?)
     };

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::outputs::Found;
+use super::store::Redone;
 use super::upkeep::is_orphan;
 use super::{JobId, JobStatus, Jobs, Shared, StoreError, log_span, now_ms, with_causes};
 use crate::files::FileError;
@@ -38,6 +39,26 @@ impl Shared {
             self.new_chunk_bytes.store(0, Ordering::Relaxed);
             self.wakeups.wake_cleaner();
         }
+    }
+}
+
+impl Shared {
+    /// Removes what is left where the last run died between the commit that replaced a chunk and the removal of the old one.
+    /// Before a worker starts, so that no version is being written.
+    pub(super) async fn tidy_redone(&self) -> Result<(), CleanupError> {
+        let redone = self.store.redone().await?;
+        let outputs = self.outputs.clone();
+        spawn_blocking(move || {
+            for Redone { job, replaced } in redone {
+                outputs.remove_chunks(job)?;
+                if let Some((of, position, version)) = replaced {
+                    outputs.remove_chunk(of, (position, version))?;
+                }
+            }
+            Ok(())
+        })
+        .await?
+        .map_err(CleanupError::Outputs)
     }
 }
 

@@ -44,6 +44,8 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -77,7 +79,7 @@ impl FromStr for JobStatus {
     type Err = UnknownStatus;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Cancelled]
+        Self::ALL
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or_else(|| UnknownStatus(text.to_owned()))
@@ -297,13 +299,7 @@ mod tests {
 
     #[test]
     fn every_status_reads_back_from_its_own_word() {
-        for status in [
-            JobStatus::Queued,
-            JobStatus::Running,
-            JobStatus::Completed,
-            JobStatus::Failed,
-            JobStatus::Cancelled,
-        ] {
+        for status in JobStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
         }
         assert!("done".parse::<JobStatus>().is_err());

@@ -218,6 +218,7 @@ impl Jobs {
         let recovered = self.shared.store.recover(now_ms()).await?;
         self.shared.open_gate().await?;
         self.shared.learn_from_history().await?;
+        self.shared.tidy_redone().await?;
         let swept = Cleaner::new(self).sweep(Duration::ZERO).await?;
         tracing::info!(
             requeued = recovered.requeued,
@@ -331,12 +332,23 @@ impl Jobs {
     }
 
     /// Puts a failed job back into the queue; its finished chunks are not spoken again.
-    pub async fn retry(&self, id: JobId) -> Result<RetryOutcome, StoreError> {
-        if self.shared.store.retry_by_hand(id, now_ms()).await? {
-            self.shared.wakeups.wake_worker();
-            return Ok(RetryOutcome::Queued);
+    ///
+    /// # Errors
+    /// As for a new job: the queue is full or draining, or the disk is.
+    pub async fn retry(&self, id: JobId) -> Result<RetryOutcome, EnqueueError> {
+        self.check_disk()?;
+        let bounds = self.bounds();
+        match self.shared.store.retry_by_hand(id, now_ms(), bounds).await? {
+            Some(Addition::Refused(refusal)) => Err(self.refused(refusal, bounds).await),
+            Some(Addition::Added | Addition::Known(_)) => {
+                self.shared.wakeups.wake_worker();
+                Ok(RetryOutcome::Queued)
+            }
+            None => {
+                let status = self.shared.store.status(id).await?;
+                Ok(status.map_or(RetryOutcome::Unknown, RetryOutcome::NotFailed))
+            }
         }
-        Ok(self.shared.store.status(id).await?.map_or(RetryOutcome::Unknown, RetryOutcome::NotFailed))
     }
 
     /// Listens to a job of this process's worker, which may have ended: look at its row afterwards.

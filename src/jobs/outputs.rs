@@ -234,18 +234,13 @@ impl Outputs {
 
     /// Whether the chunk's file is there with exactly these samples: this many, with this digest. Chunks of older programs
     /// have an empty one, and are known by their length.
-    pub(super) fn has_chunk(&self, id: JobId, position: u32, samples: u64, known: &str) -> bool {
+    pub(super) fn has_chunk(&self, id: JobId, place: impl Into<Place>, samples: u64, known: &str) -> bool {
+        let path = self.chunk_path(id, place);
         if known.is_empty() {
-            return self.has_samples(id, position, samples);
+            return wav::frames(path).is_ok_and(|frames| frames == samples);
         }
-        let path = self.chunk_path(id, position);
         wav::read(path)
             .is_ok_and(|chunk| chunk.samples.len() as u64 == samples && digest(&chunk.samples) == known)
-    }
-
-    /// Whether the chunk's file is there with this many samples.
-    pub(super) fn has_samples(&self, id: JobId, place: impl Into<Place>, samples: u64) -> bool {
-        wav::frames(self.chunk_path(id, place)).is_ok_and(|frames| frames == samples)
     }
 
     /// Removes a job's chunks; its result stays. Nothing to remove is fine.

@@ -36,7 +36,7 @@ fn a_page_of_a_configured_origin_may_call_by_every_method_and_no_other_may() {
     );
     let yes = asks_first(&server, PAGE);
     assert_eq!((yes.status, yes.header("access-control-allow-origin")), (200, PAGE));
-    for method in ["GET", "POST", "PATCH", "DELETE"] {
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
         assert!(yes.header("access-control-allow-methods").contains(method), "{method}");
     }
     assert_eq!(yes.header("access-control-allow-headers"), "content-type,authorization");

@@ -85,6 +85,9 @@ fn whoever_holds_the_line_is_told_of_a_pause_and_the_job_goes_with_the_client() 
 #[test]
 fn a_draining_queue_refuses_new_jobs_and_knows_old_wishes() {
     let server = Server::start();
+    let failed = server.enqueue(&json!({ "text": "This must [fail] here." }));
+    server.wait_for(&failed, &["failed"]);
+    let retry = format!("/api/jobs/{failed}/retry");
     let key = [("Idempotency-Key", "one")];
     let known = server.post_with("/tts/enqueue", &key, &hello()).json()["job_id"].clone();
     let drained = server.post("/api/queue/drain", &json!({}));
@@ -93,6 +96,7 @@ fn a_draining_queue_refuses_new_jobs_and_knows_old_wishes() {
         ("/tts/enqueue", hello()),
         ("/tts", json!({ "text": "x" })),
         ("/api/batches", json!({ "items": ["x"] })),
+        (&retry, json!({})),
     ] {
         let refused = server.post(path, &body);
         assert_eq!((refused.status, refused.header("retry-after")), (503, "30"), "{path}");
@@ -105,4 +109,5 @@ fn a_draining_queue_refuses_new_jobs_and_knows_old_wishes() {
     server.wait_for(known.as_str().unwrap(), &["completed"]);
     server.post("/api/queue/resume", &json!({}));
     assert_eq!(server.post("/tts/enqueue", &hello()).status, 202);
+    assert_eq!(server.post(&retry, &json!({})).status, 200);
 }

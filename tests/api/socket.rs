@@ -73,6 +73,11 @@ fn a_socket_answers_what_it_does_not_understand_with_a_sentence() {
     for (wish, status, detail) in [
         (json!({ "type": "sing", "ref": 1 }), 422, "type must be subscribe, enqueue or cancel"),
         (json!({ "type": "enqueue", "ref": 1 }), 422, "text is empty"),
+        (
+            json!({ "type": "enqueue", "text": "x", "idempotency_key": "k".repeat(256), "ref": 1 }),
+            422,
+            "idempotency_key must be 1 to 255 characters of ASCII",
+        ),
         (json!({ "type": "cancel", "job_id": UNKNOWN, "ref": 1 }), 404, "Job not found"),
         (json!({ "type": "subscribe", "job_id": "x", "ref": 1 }), 404, "Job not found"),
     ] {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::ledger::Ledger;
 use crate::load::drain;
 use crate::server::Server;
-use crate::{DRAIN_BOUND, client, witness};
+use crate::{DRAIN_BOUND, client, side_by_side, witness};
 
 /// Three chunks.
 const TEXT: &str = "The wind told the stone about the river behind the old house. \
@@ -53,8 +53,7 @@ fn snapshot(data_dir: &Path) -> String {
 
 #[test]
 fn a_death_at_any_place_loses_nothing_and_redoes_at_most_the_chunk_in_hand() {
-    let mut found = String::new();
-    for place in PLACES {
+    let found = side_by_side(PLACES, |place| {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path();
         witness::prepare(data_dir);
@@ -64,7 +63,7 @@ fn a_death_at_any_place_loses_nothing_and_redoes_at_most_the_chunk_in_hand() {
         let mut server = Server::start_with(data_dir, &[("DECLAIM_BREAK", &wish)]);
         let accepted = enqueue(server.port());
         server.wait_for_death();
-        let _ = write!(found, "{place}\n{}", snapshot(data_dir));
+        let found = format!("{place}\n{}", snapshot(data_dir));
 
         let mut ledger = Ledger::default();
         let mut server = Server::start(data_dir);
@@ -85,13 +84,46 @@ fn a_death_at_any_place_loses_nothing_and_redoes_at_most_the_chunk_in_hand() {
         server.stop();
         Server::start(data_dir).stop_when_ready();
         ledger.into_inner().unwrap().check_the_end(data_dir);
-    }
+        found
+    })
+    .concat();
     let known = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/places.txt");
     if std::env::var_os("DECLAIM_BLESS").is_some() {
         std::fs::write(&known, &found).unwrap();
     }
     // What a death leaves at each place; DECLAIM_BLESS=1 writes it anew.
     assert_eq!(found, std::fs::read_to_string(&known).unwrap());
+}
+
+#[test]
+fn a_text_that_kills_the_server_three_times_is_set_aside_with_its_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    witness::prepare(data_dir);
+    let mut id = None;
+    // Each time at its second chunk: the first one is there from the first start on.
+    for wish in ["die before chunk 2", "die before chunk 1", "die before chunk 1"] {
+        let mut server = Server::start_with(data_dir, &[("DECLAIM_BREAK", wish)]);
+        if id.is_none() {
+            id = enqueue(server.port());
+        }
+        server.wait_for_death();
+    }
+    let id = id.unwrap();
+    let mut server = Server::start(data_dir);
+    let port = server.port();
+    let status = client::request(port, "GET", &format!("/tts/{id}/status"), None).unwrap().json();
+    assert_eq!(status["status"], "failed");
+    let error = status["error"].as_str().unwrap();
+    assert!(error.contains("3 times in a row"), "{error}");
+    let retry = client::request(port, "POST", &format!("/api/jobs/{id}/retry"), Some(&json!({}))).unwrap();
+    assert_eq!(retry.status, 200, "{}", retry.json());
+    let ledger = Mutex::new(Ledger::default());
+    ledger.lock().unwrap().accepted.insert(id, TEXT.to_owned());
+    drain(port, &ledger);
+    server.stop();
+    Server::start(data_dir).stop_when_ready();
+    ledger.into_inner().unwrap().check_the_end(data_dir);
 }
 
 /// Where something is written.
@@ -108,7 +140,7 @@ const WRITING: [&str; 8] = [
 
 #[test]
 fn a_disk_that_fails_at_any_place_is_tried_again_or_told() {
-    for place in WRITING {
+    side_by_side(&WRITING, |&place| {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = folder.path();
         witness::prepare(data_dir);
@@ -135,5 +167,5 @@ fn a_disk_that_fails_at_any_place_is_tried_again_or_told() {
         server.stop();
         Server::start(data_dir).stop_when_ready();
         ledger.into_inner().unwrap().check_the_end(data_dir);
-    }
+    });
 }

@@ -15,7 +15,7 @@ use crate::client::{Answer, request};
 use crate::disk::{Call, read_record};
 use crate::ledger::Ledger;
 use crate::server::Server;
-use crate::{Dice, client, layers, load, number_from_env, seed, witness};
+use crate::{Dice, client, layers, load, number_from_env, seed, side_by_side, witness};
 
 /// Two chunks.
 const TEXT: &str = "The wind told the stone about the river behind the old house. \
@@ -77,68 +77,86 @@ fn a_disk_that_is_full_at_any_write_loses_nothing() {
     let library = layers::disk();
     let calls = calls_that_need_room(&library);
     let stride = calls.div_ceil(places);
-    let (mut runs, mut refused, mut waited, mut died) = (0, 0, 0, 0);
-    for full_at in (dice.below(stride)..calls).step_by(stride as usize) {
-        runs += 1;
-        println!(
-            "{runs}: {full_at} of {calls}, {refused} wishes refused, {waited} jobs waited, {died} starts failed"
-        );
-        let (_folder, data_dir) = folder();
-        let full = format!("{full_at} {}", 1 + dice.below(6));
-        let mut environment = PLAIN.to_vec();
-        environment.extend([
-            ("LD_PRELOAD", library.as_str()),
-            ("DISK_FOLDER", data_dir.to_str().unwrap()),
-            ("DISK_FULL", &full),
-        ]);
-        let mut server = Server::start_with(&data_dir, &environment);
-        let Some(mut port) = server.port_unless_it_ends() else {
-            // It said why, and somebody made room.
-            died += 1;
-            server = Server::start(&data_dir);
-            let port = server.port();
-            let id = accepted(&enqueue(port, TEXT).unwrap());
-            wait_for(port, &id, &["completed"]);
-            check_the_end(server, &data_dir, &[id]);
-            continue;
-        };
-        let deadline = Instant::now() + PATIENCE;
-        let answer = loop {
-            match enqueue(port, TEXT) {
-                Some(answer) if answer.status == 202 => break answer,
-                Some(answer) => {
-                    assert!([500, 507].contains(&answer.status), "{full}: {}", answer.json());
-                    refused += 1;
-                    assert!(Instant::now() < deadline, "{full}: it never gets well");
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                None => {
-                    died += 1;
-                    server = Server::start(&data_dir);
-                    port = server.port();
-                }
-            }
-        };
-        let id = accepted(&answer);
-        let deadline = Instant::now() + PATIENCE;
-        let mut told = false;
-        loop {
-            let status =
-                request(port, "GET", &format!("/tts/{id}/status"), None).expect("the server runs").json();
-            told |= status["waiting_for"].is_string() && status["status"] == "queued";
-            match status["status"].as_str().unwrap() {
-                "completed" => break,
-                "failed" => panic!("{full}: {status}"),
-                _ => assert!(Instant::now() < deadline, "{full}: {status}"),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        waited += u64::from(told);
-        check_the_end(server, &data_dir, &[id]);
-    }
+    // From which call on, and at how many.
+    let full: Vec<(u64, u64)> = (dice.below(stride)..calls)
+        .step_by(stride as usize)
+        .map(|first| (first, 1 + dice.below(6)))
+        .collect();
+    let runs = side_by_side(&full, |full| fill_up(&library, *full));
+    let sum = |count: fn(&Troubles) -> u64| runs.iter().map(count).sum::<u64>();
     println!(
-        "{runs} of {calls} places: {refused} wishes refused, {waited} jobs waited for room, {died} starts failed"
+        "{} of {calls} places: {} wishes refused, {} jobs waited for room, {} starts failed",
+        runs.len(),
+        sum(|run| run.refused),
+        sum(|run| run.waited),
+        sum(|run| run.died),
     );
+}
+
+/// What a client met.
+#[derive(Debug, Default)]
+struct Troubles {
+    refused: u64,
+    waited: u64,
+    died: u64,
+}
+
+/// One run of a server on a disk that is full at so many calls from the first one on.
+fn fill_up(library: &str, (first, count): (u64, u64)) -> Troubles {
+    let mut met = Troubles::default();
+    let (_folder, data_dir) = folder();
+    let full = format!("{first} {count}");
+    let mut environment = PLAIN.to_vec();
+    environment.extend([
+        ("LD_PRELOAD", library),
+        ("DISK_FOLDER", data_dir.to_str().unwrap()),
+        ("DISK_FULL", &full),
+    ]);
+    let mut server = Server::start_with(&data_dir, &environment);
+    let Some(mut port) = server.port_unless_it_ends() else {
+        // It said why, and somebody made room.
+        met.died += 1;
+        server = Server::start(&data_dir);
+        let port = server.port();
+        let id = accepted(&enqueue(port, TEXT).unwrap());
+        wait_for(port, &id, &["completed"]);
+        check_the_end(server, &data_dir, &[id]);
+        return met;
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let answer = loop {
+        match enqueue(port, TEXT) {
+            Some(answer) if answer.status == 202 => break answer,
+            Some(answer) => {
+                assert!([500, 507].contains(&answer.status), "{full}: {}", answer.json());
+                met.refused += 1;
+                assert!(Instant::now() < deadline, "{full}: it never gets well");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            None => {
+                met.died += 1;
+                server = Server::start(&data_dir);
+                port = server.port();
+            }
+        }
+    };
+    let id = accepted(&answer);
+    let deadline = Instant::now() + PATIENCE;
+    let mut told = false;
+    loop {
+        let status =
+            request(port, "GET", &format!("/tts/{id}/status"), None).expect("the server runs").json();
+        told |= status["waiting_for"].is_string() && status["status"] == "queued";
+        match status["status"].as_str().unwrap() {
+            "completed" => break,
+            "failed" => panic!("{full}: {status}"),
+            _ => assert!(Instant::now() < deadline, "{full}: {status}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    met.waited += u64::from(told);
+    check_the_end(server, &data_dir, &[id]);
+    met
 }
 
 /// How often a server that speaks one job asks for room.

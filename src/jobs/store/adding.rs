@@ -150,23 +150,8 @@ async fn add(connection: &mut SqliteConnection, order: &Order) -> Result<Additio
             });
         }
     }
-    let waiting = sqlx::query(
-        "select (select count(*) from jobs where status = 'queued'),
-                (select count(*) from jobs where status = 'queued' and client = ?),
-                (select state from queue)",
-    )
-    .bind(&first.client.name)
-    .fetch_one(&mut *connection)
-    .await?;
-    if read_state(waiting.try_get(2)?)? == QueueState::Draining {
-        return Ok(Addition::Refused(Refusal::Draining));
-    }
-    let more = order.jobs.len() as u64;
-    if waiting.try_get::<i64, _>(0)?.cast_unsigned() + more > order.bounds.total.into() {
-        return Ok(Addition::Refused(Refusal::QueueFull));
-    }
-    if waiting.try_get::<i64, _>(1)?.cast_unsigned() + more > order.bounds.per_client.into() {
-        return Ok(Addition::Refused(Refusal::ClientFull));
+    if let Some(refusal) = closed_to(connection, &first.client.name, order.jobs.len(), order.bounds).await? {
+        return Ok(Addition::Refused(refusal));
     }
     let characters = order.jobs.iter().map(|(_, job, _)| cost(job).cast_unsigned()).sum();
     let owner = &first.client.owner;
@@ -193,6 +178,34 @@ async fn add(connection: &mut SqliteConnection, order: &Order) -> Result<Additio
         insert(connection, *id, job, request, order.now, place).await?;
     }
     Ok(Addition::Added)
+}
+
+/// Why so many more jobs of this client may not wait now, if that is so.
+async fn closed_to(
+    connection: &mut SqliteConnection,
+    client: &str,
+    more: usize,
+    bounds: Bounds,
+) -> Result<Option<Refusal>> {
+    let waiting = sqlx::query(
+        "select (select count(*) from jobs where status = 'queued'),
+                (select count(*) from jobs where status = 'queued' and client = ?),
+                (select state from queue)",
+    )
+    .bind(client)
+    .fetch_one(connection)
+    .await?;
+    if read_state(waiting.try_get(2)?)? == QueueState::Draining {
+        return Ok(Some(Refusal::Draining));
+    }
+    let more = more as u64;
+    if waiting.try_get::<i64, _>(0)?.cast_unsigned() + more > bounds.total.into() {
+        return Ok(Some(Refusal::QueueFull));
+    }
+    if waiting.try_get::<i64, _>(1)?.cast_unsigned() + more > bounds.per_client.into() {
+        return Ok(Some(Refusal::ClientFull));
+    }
+    Ok(None)
 }
 
 async fn insert(
@@ -313,16 +326,25 @@ impl Store {
         read_id(id)
     }
 
-    /// Puts a failed job back into the queue as its client's newest, with its finished chunks. Whether it had failed.
-    pub(in crate::jobs) async fn retry_by_hand(&self, id: JobId, now: i64) -> Result<bool> {
+    /// Puts a failed job back into the queue as its client's newest, with its finished chunks, where a new one would be
+    /// taken. `None` where it had not failed.
+    pub(in crate::jobs) async fn retry_by_hand(
+        &self,
+        id: JobId,
+        now: i64,
+        bounds: Bounds,
+    ) -> Result<Option<Addition>> {
         let mut transaction = self.writer.begin_with("begin immediate").await?;
         let failed = sqlx::query("select priority, client from jobs where id = ? and status = 'failed'")
             .bind(id.to_string())
             .fetch_optional(&mut *transaction)
             .await?;
-        let Some(failed) = failed else { return Ok(false) };
-        let turn =
-            next_turn(&mut transaction, failed.try_get("priority")?, failed.try_get("client")?).await?;
+        let Some(failed) = failed else { return Ok(None) };
+        let client: &str = failed.try_get("client")?;
+        if let Some(refusal) = closed_to(&mut transaction, client, 1, bounds).await? {
+            return Ok(Some(Addition::Refused(refusal)));
+        }
+        let turn = next_turn(&mut transaction, failed.try_get("priority")?, client).await?;
         sqlx::query(
             "update jobs
              set status = 'queued', error = null, finished_at = null, progress = 0, current_chunk = 0,
@@ -336,6 +358,6 @@ impl Store {
         .await?;
         transaction.commit().await?;
         self.written.notify_one();
-        Ok(true)
+        Ok(Some(Addition::Added))
     }
 }

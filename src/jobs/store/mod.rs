@@ -28,7 +28,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{Connection, Executor, Row};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::{JobId, JobStatus};
 use adding::Order;
@@ -36,7 +36,7 @@ pub(super) use adding::{Addition, Bounds, Refusal};
 pub(super) use claims::{Again, Checkpoint, Claim, Claimed, Next};
 pub(super) use gate::Depth;
 pub(super) use keys::{KeyAddition, KeyRow};
-pub(super) use redo::{Adopted, Adoption};
+pub(super) use redo::{Adopted, Adoption, Redone};
 pub(super) use upkeep::{Look, Promised};
 
 /// In order; a database remembers in `user_version` how many it has. Only ever added to.
@@ -47,12 +47,16 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/0004_keys.sql"),
     include_str!("../../../migrations/0005_operations.sql"),
     include_str!("../../../migrations/0006_redo.sql"),
+    include_str!("../../../migrations/0007_history.sql"),
 ];
 
 /// Another process, such as the command line, may hold the write lock for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const READERS: u32 = 4;
+
+/// Searches of texts at one time; the other readers are for what is answered at once.
+const SEARCHES: usize = 2;
 
 /// Why the table could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +113,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub(super) struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// A permit for each search of texts.
+    searches: Arc<Semaphore>,
     /// To the task that adds jobs, many in one commit.
     orders: mpsc::Sender<Order>,
     /// Tells whoever reads events that there may be new ones.
@@ -136,7 +142,7 @@ impl Store {
         let readers = pool.max_connections(READERS).connect_lazy_with(options.pragma("query_only", "on"));
         let written = Arc::new(Notify::new());
         let orders = adding::start(writer.clone(), Arc::clone(&written));
-        Ok(Self { writer, readers, orders, written })
+        Ok(Self { writer, readers, searches: Arc::new(Semaphore::new(SEARCHES)), orders, written })
     }
 
     pub(super) async fn close(&self) {

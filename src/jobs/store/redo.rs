@@ -1,7 +1,9 @@
 //! A chunk of a completed job that was spoken again: the rows that say so, in one commit.
 
+use sqlx::Row;
+
 use super::claims::FINISH;
-use super::{Checkpoint, Claim, Result, Store};
+use super::{Checkpoint, Claim, Result, Store, read_id};
 use crate::breakpoints::{pass, reach};
 use crate::jobs::{JobId, Output};
 
@@ -27,7 +29,36 @@ pub(in crate::jobs) enum Adopted {
     Refused,
 }
 
+/// A completed job that spoke a chunk of another one again.
+#[derive(Clone, Debug)]
+pub(in crate::jobs) struct Redone {
+    pub(in crate::jobs) job: JobId,
+    /// The chunk that it replaced: whose, where, and in which version it was before. `None` where that job is gone.
+    pub(in crate::jobs) replaced: Option<(JobId, u32, u32)>,
+}
+
 impl Store {
+    /// The completed jobs that spoke chunks of others again.
+    pub(in crate::jobs) async fn redone(&self) -> Result<Vec<Redone>> {
+        sqlx::query(
+            "select jobs.id, chunks.job_id, chunks.position, chunks.version - 1
+             from jobs left join chunks
+                 on chunks.job_id = redo_of and chunks.position = redo_chunk and chunks.version > 0
+             where redo_of is not null and status = 'completed'",
+        )
+        .fetch_all(&self.readers)
+        .await?
+        .iter()
+        .map(|row| {
+            let replaced = match row.try_get::<Option<&str>, _>(1)? {
+                Some(of) => Some((read_id(of)?, row.try_get(2)?, row.try_get(3)?)),
+                None => None,
+            };
+            Ok(Redone { job: read_id(row.try_get(0)?)?, replaced })
+        })
+        .collect()
+    }
+
     /// Ends the job with its own file, and gives the other one its new chunk and its new result: both or nothing.
     pub(in crate::jobs) async fn finish_redo(
         &self,

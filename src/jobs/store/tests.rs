@@ -359,7 +359,8 @@ async fn a_retry_waits_until_it_is_due_and_is_counted() {
     assert_eq!((claimed.retries, claimed.device_failures), (2, 1));
     // A retry by hand forgets what went before.
     assert!(table.store.fail(&claimed.claim, "no device", 9000).await.unwrap());
-    assert!(table.store.retry_by_hand(claimed.claim.id, 9000).await.unwrap());
+    let again = table.store.retry_by_hand(claimed.claim.id, 9000, BOUNDS).await.unwrap();
+    assert_eq!(again, Some(Addition::Added));
     let claimed = claim(&table.store, 9000).await.unwrap().unwrap();
     assert_eq!((claimed.retries, claimed.device_failures), (0, 0));
 }
@@ -752,9 +753,18 @@ async fn a_failed_job_is_tried_again_by_hand_with_its_chunks_and_others_are_not(
         .await
         .unwrap();
     for id in [queued, running, completed, cancelled, JobId::new()] {
-        assert!(!table.store.retry_by_hand(id, 9000).await.unwrap());
+        assert_eq!(table.store.retry_by_hand(id, 9000, BOUNDS).await.unwrap(), None);
     }
-    assert!(table.store.retry_by_hand(failed, 9000).await.unwrap());
+    let full = Bounds { total: 1, ..BOUNDS };
+    let refused = table.store.retry_by_hand(failed, 9000, full).await.unwrap();
+    assert_eq!(refused, Some(Addition::Refused(Refusal::QueueFull)));
+    table.store.set_queue_state(QueueState::Draining, 9000).await.unwrap();
+    let refused = table.store.retry_by_hand(failed, 9000, BOUNDS).await.unwrap();
+    assert_eq!(refused, Some(Addition::Refused(Refusal::Draining)));
+    assert_eq!(table.job(failed).await.status, JobStatus::Failed, "what was refused changed nothing");
+    table.store.set_queue_state(QueueState::Running, 9000).await.unwrap();
+    let again = table.store.retry_by_hand(failed, 9000, BOUNDS).await.unwrap();
+    assert_eq!(again, Some(Addition::Added));
     let job = table.job(failed).await;
     assert_eq!((job.status, job.error, job.finished_at, job.progress), (JobStatus::Queued, None, None, 0));
     assert_eq!(job.queue_position, Some(2), "behind what waits already");

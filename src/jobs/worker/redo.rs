@@ -89,7 +89,7 @@ impl Joining {
                 let voice = (*voice != parent.request.voice).then(|| voice.clone());
                 (new.text.clone(), sent, place, Some(report), voice)
             } else {
-                if !outputs.has_samples(parent.id, place, chunk.samples) {
+                if !outputs.has_chunk(parent.id, place, chunk.samples, &chunk.digest) {
                     return Err(Stopped::ChunksGone);
                 }
                 let said = chunk.text.clone();

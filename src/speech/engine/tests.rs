@@ -148,7 +148,9 @@ async fn a_failed_load_leaves_the_others_serving_and_is_tried_again_by_hand_at_o
     let lease = engine.lease("a").await.unwrap();
     let failed = engine.lease("stubborn").await.unwrap_err().to_string();
     assert!(failed.contains("a corrupt file"), "{failed}");
-    assert!(!lease.speak(chunk("still here"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
+    assert!(
+        !lease.speak(chunk("still here"), Cancel::default(), unheard()).await.unwrap().samples.is_empty()
+    );
     engine.lease("stubborn").await.unwrap_err();
     assert_eq!(loads.load(Ordering::Relaxed), 1, "not before its time");
     engine.load("stubborn").unwrap();
@@ -218,7 +220,9 @@ async fn a_model_in_use_is_finished_with_before_one_that_does_not_fit_beside_it_
         states.wait_for(waiting).await.unwrap().of("b").state
     });
     assert_eq!(why(waits.await.unwrap()), "it waits until a is no longer in use: both do not fit in memory");
-    assert!(!lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
+    assert!(
+        !lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().samples.is_empty()
+    );
     assert!(!wish.is_finished());
     drop(lease);
     assert_eq!(wish.await.unwrap().unwrap(), "b");
@@ -259,7 +263,9 @@ async fn unloading_by_hand_waits_for_the_job_in_hand() {
     let engine = engine(vec![willing("a", 1)]);
     let lease = engine.lease("a").await.unwrap();
     assert_eq!(engine.unload("a").await, Unloading::Later);
-    assert!(!lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().samples.is_empty());
+    assert!(
+        !lease.speak(chunk("to the end"), Cancel::default(), unheard()).await.unwrap().samples.is_empty()
+    );
     drop(lease);
     assert_eq!(why(state(&engine, "a", "unloaded").await), "it was unloaded on request");
     assert_eq!(engine.unload("a").await, Unloading::Done);

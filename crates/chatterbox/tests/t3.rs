@@ -10,7 +10,7 @@
 mod common;
 
 use burn::tensor::Tensor;
-use chatterbox::noise::Replay;
+use chatterbox::noise::{Replay, Seeded};
 use chatterbox::t3::{Speaker, T3, UNUSED, sampling};
 use chatterbox::variant::{ModelConfig, SamplingConfig, T3Config};
 use chatterbox::weights::Weights;
@@ -56,6 +56,30 @@ fn tiny_gpt2_agrees_with_the_reference_stage_by_stage() {
     for granularity in [1, 64] {
         check(&tiny_t3(granularity), &Fixture::open("t3_gpt2_tiny"), 30, TINY);
     }
+}
+
+/// What a voice's conditioning leaves behind is kept from one text to the next.
+#[test]
+fn a_voice_speaks_to_the_bit_the_same_whether_it_spoke_before_or_another_did() {
+    let (t3, case) = (tiny_t3(1), Fixture::open("t3_gpt2_tiny"));
+    let speaker = Speaker {
+        embedding: case.floats("speaker_emb"),
+        prompt: case.ids("prompt_tokens"),
+        ..Speaker::default()
+    };
+    let other = Speaker { prompt: speaker.prompt[1..].to_vec(), ..speaker.clone() };
+    let sampling = SamplingConfig { temperature: 1.0, ..ModelConfig::nano().sampling };
+    let speak = |speaker: &Speaker, text: &[u32]| {
+        let mut drawn = Seeded::new(3);
+        let go_on = &mut |_: &[u32]| std::ops::ControlFlow::Continue(());
+        t3.decode(text, speaker, &sampling, 40, &mut drawn, go_on).unwrap().tokens
+    };
+    let text = case.ids("text_tokens");
+    let (first, shorter) = (speak(&speaker, &text), speak(&speaker, &text[1..]));
+    assert_ne!(first, shorter);
+    assert_eq!(speak(&speaker, &text), first, "the voice that spoke last");
+    assert_ne!(speak(&other, &text), first);
+    assert_eq!(speak(&speaker, &text), first, "another spoke between");
 }
 
 #[test]

@@ -104,6 +104,32 @@ impl Cache {
         }
     }
 
+    /// Begins every sequence with the positions of the one in `opening`. On the CPU only.
+    pub(super) fn begin_with(&mut self, opening: &Self) {
+        debug_assert!(
+            self.is_empty() && opening.rows == 1,
+            "only a beginning can be taken over, and each has the same"
+        );
+        let (seen, width) = (opening.length, self.head_width);
+        for (layer, from) in self.layers.iter_mut().zip(&opening.layers) {
+            let (
+                KeysValues::Host { keys, values },
+                KeysValues::Host { keys: from_keys, values: from_values },
+            ) = (layer, from)
+            else {
+                continue;
+            };
+            for (all, from) in [(keys, from_keys), (values, from_values)] {
+                let heads = all.chunks_exact_mut(self.capacity * width);
+                let from = from.chunks_exact(opening.capacity * width).cycle();
+                for (head, from) in heads.zip(from) {
+                    head[..seen * width].copy_from_slice(&from[..seen * width]);
+                }
+            }
+        }
+        self.length = seen;
+    }
+
     /// Positions seen so far.
     pub fn len(&self) -> usize {
         self.length
@@ -319,6 +345,32 @@ fn attend_on_host(caches: &mut [&mut Cache], layer: usize, qkv: [Tensor<4>; 3]) 
             watch.keep(layer, &own);
         }
     }
+    host_tensor(y, shape, &device)
+}
+
+/// Causal attention of several new positions of one cache to all before them, on the CPU.
+///
+/// # Shapes
+/// three times `[rows, heads, n, head_width]` → the same
+pub(super) fn attend_behind(cache: &mut Cache, layer: usize, qkv: [Tensor<4>; 3]) -> Tensor<4> {
+    let (shape, device) = (qkv[0].dims(), qkv[0].device());
+    let [_, _, count, width] = shape;
+    let [q, k, v] = qkv;
+    cache.write(layer, cache.length, k, v);
+    let KeysValues::Host { keys, values } = &cache.layers[layer] else { return q };
+    let q = host_values(q);
+    let mut y = vec![0.0; shape.iter().product()];
+    let size = cache.capacity * width;
+    let of_heads = q.storage::<f32>().chunks_exact(count * width).zip(y.chunks_exact_mut(count * width));
+    let heads = of_heads.zip(keys.chunks_exact(size).zip(values.chunks_exact(size)));
+    let heads = heads.flat_map(|((queries, y), (keys, values))| {
+        let rows = queries.chunks_exact(width).zip(y.chunks_exact_mut(width));
+        (cache.length + 1..).zip(rows).map(move |(seen, (query, y))| {
+            let seen = seen * width;
+            Head { query, keys: &keys[..seen], values: &values[..seen], y }
+        })
+    });
+    attend(heads.collect());
     host_tensor(y, shape, &device)
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::alignment::AlignmentAnalyser;
 use super::cache::Cache;
-use super::{Speaker, T3, T3Error, read, sampling};
+use super::{Opened, Speaker, T3, T3Error, read, sampling};
 use crate::noise::Noise;
 use crate::variant::{Order, SamplingConfig};
 
@@ -65,12 +65,9 @@ impl T3 {
         sampling: &SamplingConfig,
         max_tokens: usize,
     ) -> Result<Decoding, T3Error> {
-        let prefix = self.prefix(text, speaker, sampling)?;
-        let [rows, length, _] = prefix.dims();
-        let max_tokens = max_tokens.min(self.room_for_speech(length));
-        let mut cache = self.cache(rows, length + max_tokens);
-        let analyser = self.analyser(text, length, sampling, &mut cache);
-        let logits = read(self.prefill(prefix, &mut cache))?;
+        let Opened { cache, max_tokens, analyser, logits } =
+            self.open(text, speaker, sampling, max_tokens)?;
+        let logits = read(logits)?;
         Ok(Decoding {
             cache,
             analyser,

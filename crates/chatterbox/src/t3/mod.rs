@@ -11,6 +11,7 @@ mod decoding;
 mod embedding;
 mod gpt2;
 mod llama;
+mod opening;
 mod perceiver;
 pub mod rope;
 pub mod sampling;
@@ -29,6 +30,7 @@ pub use decoding::{Decoded, Decoding};
 use embedding::TokenEmbedding;
 use gpt2::Gpt2;
 use llama::Llama;
+use opening::{Kept, Opening};
 use transformer::Transformer;
 
 /// Tensors of a T3 file that inference never touches: the backbones' own token tables, and the head of a training loss on
@@ -50,6 +52,8 @@ pub struct T3 {
     device: Device,
     on_host: bool,
     granularity: usize,
+    /// Of the voice that spoke last.
+    opening: Kept,
 }
 
 /// What T3 needs to know of a voice.
@@ -64,6 +68,16 @@ pub struct Speaker {
     pub prompt_embedding: Option<Vec<f32>>,
     /// The exaggeration that the voice was made with; models without one ignore it, the others take 0.5 where there is none.
     pub emotion: Option<f32>,
+}
+
+/// A sequence up to its first speech token.
+struct Opened {
+    cache: Cache,
+    /// Speech tokens that it has room for.
+    max_tokens: usize,
+    analyser: Option<AlignmentAnalyser>,
+    /// `[rows, 1, speech_vocab]`
+    logits: Tensor<3>,
 }
 
 /// Why nothing was decoded.
@@ -114,6 +128,7 @@ impl T3 {
             device: scope.device().clone(),
             on_host: is_host(scope.device()),
             granularity,
+            opening: Kept::default(),
         })
     }
 
@@ -125,6 +140,14 @@ impl T3 {
         speaker: &Speaker,
         sampling: &SamplingConfig,
     ) -> Result<Tensor<3>, T3Error> {
+        self.check(text, speaker)?;
+        let conditioning = self.condition(speaker, sampling.exaggeration);
+        let behind = self.behind(text, sampling);
+        let conditioning = conditioning.repeat_dim(0, behind.dims()[0]);
+        Ok(Tensor::cat(vec![conditioning, behind], 1))
+    }
+
+    fn check(&self, text: &[u32], speaker: &Speaker) -> Result<(), T3Error> {
         if text.is_empty() {
             return Err(T3Error::EmptyText);
         }
@@ -133,24 +156,69 @@ impl T3 {
             return Err(T3Error::TextTooLong { tokens: text.len(), room });
         }
         within(text, self.config.text_vocab)?;
-        within(&speaker.prompt, self.config.speech_vocab)?;
-        let conditioning = self.conditioning.forward(
-            &speaker.embedding,
-            self.prompt(speaker),
-            sampling.exaggeration,
-            &self.device,
-        );
+        within(&speaker.prompt, self.config.speech_vocab)
+    }
+
+    /// What comes before the text: `[1, conditioning, width]`.
+    fn condition(&self, speaker: &Speaker, exaggeration: f32) -> Tensor<3> {
+        self.conditioning.forward(&speaker.embedding, self.prompt(speaker), exaggeration, &self.device)
+    }
+
+    /// What comes behind the conditioning: `[rows, text + starts, width]`.
+    fn behind(&self, text: &[u32], sampling: &SamplingConfig) -> Tensor<3> {
         let start = self.speech.forward(&[self.config.start_speech_token], 0);
         let sequence = |text: Tensor<3>| {
             let starts = std::iter::repeat_n(start.clone(), self.starts());
-            Tensor::cat([conditioning.clone(), text].into_iter().chain(starts).collect(), 1)
+            Tensor::cat(std::iter::once(text).chain(starts).collect(), 1)
         };
         let text = self.wrapped(text);
         let conditional = sequence(self.text.forward(&text, 0));
         if Self::rows(sampling) == 1 {
-            return Ok(conditional);
+            return conditional;
         }
-        Ok(Tensor::cat(vec![conditional, sequence(self.text.silenced(&text, 0))], 0))
+        Tensor::cat(vec![conditional, sequence(self.text.silenced(&text, 0))], 0)
+    }
+
+    /// What the conditioning leaves in a cache, which is the same for every text of a voice. It is remembered for the voice that
+    /// spoke last, and on the CPU only: reading it is most of what comes before the first token there.
+    fn opening(&self, speaker: &Speaker, exaggeration: f32) -> Opening {
+        self.opening.get(speaker, exaggeration, || {
+            let conditioning = self.condition(speaker, exaggeration);
+            let mut cache = self.cache(1, conditioning.dims()[1]);
+            self.transformer.prefill(conditioning, &mut cache);
+            cache
+        })
+    }
+
+    /// Reads everything before the first speech token into a new cache with room for `max_tokens` more, or as many as there may
+    /// be.
+    fn open(
+        &self,
+        text: &[u32],
+        speaker: &Speaker,
+        sampling: &SamplingConfig,
+        max_tokens: usize,
+    ) -> Result<Opened, T3Error> {
+        self.check(text, speaker)?;
+        let behind = self.behind(text, sampling);
+        let [rows, length, _] = behind.dims();
+        // The analyser watches the attention of one whole prefix.
+        if self.on_host && sampling.analyser == Analyser::Off {
+            let opening = self.opening(speaker, sampling.exaggeration);
+            let length = opening.len() + length;
+            let max_tokens = max_tokens.min(self.room_for_speech(length));
+            let mut cache = self.cache(rows, length + max_tokens);
+            cache.begin_with(&opening);
+            let logits = self.head.forward(self.transformer.read_on(behind, &mut cache));
+            return Ok(Opened { cache, max_tokens, analyser: None, logits });
+        }
+        let prefix = self.prefix(text, speaker, sampling)?;
+        let length = prefix.dims()[1];
+        let max_tokens = max_tokens.min(self.room_for_speech(length));
+        let mut cache = self.cache(rows, length + max_tokens);
+        let analyser = self.analyser(text, length, sampling, &mut cache);
+        let logits = self.prefill(prefix, &mut cache);
+        Ok(Opened { cache, max_tokens, analyser, logits })
     }
 
     /// The embedded prompt, `[1, n, width]`; nothing where the voice has none.

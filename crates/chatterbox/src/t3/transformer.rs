@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use burn::tensor::{Device, Tensor};
 
-use super::cache::{Cache, Shape, attend_step};
+use super::cache::{Cache, Shape, attend_behind, attend_step};
 
 /// The layers between embeddings and logits.
 ///
@@ -48,6 +48,21 @@ pub(super) trait Transformer: Debug + Send + Sync {
             x = self.finish(layer, x, merge_heads(attended));
         }
         cache.close_prefix(length);
+        self.normalise(x).narrow(1, length - 1, 1)
+    }
+
+    /// Reads the rest of a prefix, whose beginning is in the cache already ([`Cache::begin_with`]), as [`Self::prefill`] reads a
+    /// whole one. On the CPU only.
+    fn read_on(&self, embeddings: Tensor<3>, cache: &mut Cache) -> Tensor<3> {
+        let [rows, length, _] = embeddings.dims();
+        let positions = vec![cache.len(); rows];
+        let mut x = self.enter(embeddings, &positions);
+        for layer in 0..self.shape().layers {
+            let qkv = self.queries_keys_values(layer, x.clone(), &positions);
+            let attended = attend_behind(cache, layer, qkv);
+            x = self.finish(layer, x, merge_heads(attended));
+        }
+        cache.close_prefix(cache.len() + length);
         self.normalise(x).narrow(1, length - 1, 1)
     }
 

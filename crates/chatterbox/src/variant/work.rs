@@ -21,7 +21,7 @@ pub struct Work {
     /// Bytes of weights, keys and values that T3's steps read.
     pub read_bytes: f64,
     /// Operations, a multiplication and an addition counting as two, of everything that works on many rows at a time: the
-    /// reading of the prefix, S3Gen and the vocoder.
+    /// reading of the text, S3Gen and the vocoder.
     pub operations: f64,
 }
 
@@ -31,10 +31,11 @@ impl ModelConfig {
         let seconds = (SENTENCE / TOKENS_PER_SECOND) as f64;
         let prompt = if self.t3.prompt_tokens == 0 { 0 } else { PROMPT };
         let rows = T3::rows(&self.sampling);
-        // Speaker, prompt, and a text of about a token for three of speech.
-        let prefix = 1 + self.t3.prompt_tokens + SENTENCE / 3;
-        let step = self.step_bytes(precision, prefix + SENTENCE / 2);
-        let reading = rows * prefix * 2 * self.t3.decoding_weights();
+        // About a token for three of speech.
+        let text = SENTENCE / 3;
+        let step = self.step_bytes(precision, self.t3.conditioning() + text + SENTENCE / 2);
+        // What comes before the text is remembered from the last one.
+        let reading = rows * text * 2 * self.t3.decoding_weights();
         let tokens = SENTENCE + prompt;
         let sound = self.flow_operations(tokens) + self.hift.operations(SENTENCE * FRAMES_PER_TOKEN);
         Work { read_bytes: (TOKENS_PER_SECOND * step) as f64, operations: (reading + sound) as f64 / seconds }
@@ -59,8 +60,14 @@ impl ModelConfig {
             + size_of::<f32>() * (tables + positions + self.sound_weights())
     }
 
-    /// Bytes of what the flow remembers of a cloned voice to speak in blocks: keys and values of every layer and step.
+    /// Bytes of what is remembered of a voice, keys and values of every layer: by T3 of its conditioning, and by each step of the
+    /// flow of a cloned one, to speak in blocks.
     pub fn remembered_bytes(&self) -> usize {
+        let conditioning = 2 * self.t3.layers * self.t3.width * self.t3.conditioning();
+        size_of::<f32>() * conditioning + self.remembered_by_flow()
+    }
+
+    fn remembered_by_flow(&self) -> usize {
         let estimator = &self.s3gen.estimator;
         let layers = estimator.inputs().count() * estimator.blocks;
         let width = estimator.heads * estimator.head_width;
@@ -94,6 +101,14 @@ impl ModelConfig {
 }
 
 impl T3Config {
+    /// Positions before the text: the speaker, the prompt or what the perceiver makes of it, and the emotion.
+    fn conditioning(&self) -> usize {
+        match &self.backbone {
+            super::Backbone::Gpt2 => 1 + self.prompt_tokens,
+            super::Backbone::Llama(llama) => 1 + llama.perceiver_queries + 1,
+        }
+    }
+
     /// Weights that decoding a token reads.
     pub fn decoding_weights(&self) -> usize {
         let feed_forward = match &self.backbone {

@@ -8,36 +8,11 @@ Says each sentence (default: crates/chatterbox/pico/eval_public.txt) with `decla
 real-time factor and what was misheard. The judging is that of the model card: same recogniser, same level, same noise.
 """
 import argparse, os, re, subprocess, sys, tempfile
-import numpy as np, soundfile, soxr
-from pocketsphinx import Decoder
+import soundfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def words(text):
-    text = text.lower().replace("mister", "mr").replace("doctor", "dr").replace("-", " ")
-    return re.sub(r"[^a-z' ]", " ", text).split()
-
-
-def edits(a, b):
-    d = np.arange(len(b) + 1)
-    for i, x in enumerate(a, 1):
-        p, d = d, np.empty_like(d)
-        d[0] = i
-        for j, y in enumerate(b, 1):
-            d[j] = min(p[j] + 1, d[j - 1] + 1, p[j - 1] + (x != y))
-    return int(d[-1])
-
-
-def hear(decoder, wave, rate):
-    wave = soxr.resample(wave.astype(np.float32), rate, 16000)
-    wave = wave / max(1e-3, float(np.abs(wave).max())) * 0.6
-    noise = np.random.default_rng(0).normal(0, 2e-4, len(wave) + 6400)
-    wave = np.concatenate([np.zeros(3200), wave, np.zeros(3200)]) + noise
-    decoder.start_utt()
-    decoder.process_raw((wave * 32767).astype(np.int16).tobytes(), full_utt=True)
-    decoder.end_utt()
-    return decoder.hyp().hypstr if decoder.hyp() else ""
+sys.path.insert(0, f"{HERE}/pico")
+from recogniser import Recogniser, edits, words
 
 
 def main():
@@ -48,7 +23,7 @@ def main():
     options.add_argument("-v", action="store_true", help="print what was misheard")
     a = options.parse_args()
     texts = [line.strip() for line in open(a.sentences) if line.strip()]
-    decoder = Decoder(samprate=16000, loglevel="FATAL")
+    recogniser = Recogniser()
     for voice in a.voice or ["rms", "slt"]:
         wrong = total = unstopped = 0
         seconds = factors = 0.0
@@ -61,7 +36,7 @@ def main():
                 unstopped += "did not stop" in run.stderr
                 factors += float(re.search(r"real-time factor ([0-9.]+)", run.stdout + run.stderr).group(1))
                 wave, rate = soundfile.read(out)
-            heard = hear(decoder, wave, rate)
+            heard = recogniser.hear(wave, rate)
             reference = words(text)
             k = edits(reference, words(heard))
             wrong, total, seconds = wrong + k, total + len(reference), seconds + len(wave) / rate

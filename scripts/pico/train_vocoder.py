@@ -6,10 +6,10 @@ phases of the other harmonics at random, which disperses every pulse).
 
     train_vocoder.py MINUTES [--gan] [--predicted]
 """
-import math
+import math, os
 import librosa, numpy as np, torch, torch.nn as nn, torch.nn.functional as F
 from chatterbox.models.s3gen.utils.mel import mel_spectrogram
-import training
+import networks, training
 from common import HOP, RATE
 from features import Features
 from train_s3gen import dumped
@@ -104,7 +104,9 @@ def main():
     data = Features()
     run = training.Run("vocoder", a)
     net, device = run.net, run.device
-    net.f0_predictor.requires_grad_(False).eval()           # train_pitch.py's
+    if os.path.exists(pitch := networks.checkpoint("pitch")):
+        net.f0_predictor.load_state_dict(torch.load(pitch, map_location=device)["mean"])
+    net.f0_predictor.requires_grad_(False).eval()
     mask = torch.zeros_like(net.m_source.l_linear.weight)
     mask[:, 0] = 1
     with torch.no_grad():

@@ -18,8 +18,8 @@ def options(doc, **defaults):
 
 
 class Run:
-    """A network in training. The rate is constant after a warm-up (or falls to `end`), and an average of the weights over the
-    last tenth of all steps is what counts, so that any moment is a good one to stop at."""
+    """A network in training, from its checkpoint, else from the shipped weights. The rate is constant after a warm-up (or falls to
+    `end`), and an average of the weights over the last tenth of all steps is what counts, so any moment is a good one to stop at."""
 
     WARM = 100
 
@@ -45,9 +45,6 @@ class Run:
         for optimizer, state in zip(optimizers, self.optimizers):
             optimizer.load_state_dict(state)
         self.optimizers = optimizers
-        self.rates = [[group["lr"] for group in o.param_groups] for o in optimizers]
-        if self.steps:                       # a checkpoint carries the rate of its last step: the command line's counts
-            self.rates = [[self.a.lr * group.get("scale", 1.0) for group in o.param_groups] for o in optimizers]
 
     def going(self):
         """Whether another step is due; sets its learning rate."""
@@ -74,7 +71,7 @@ class Run:
                 if v.is_floating_point():
                     self.mean[k].lerp_(v, 1 - keep)
         for k, v in parts.items():
-            v = float(v)
+            v = v.detach().item()
             self.parts[k] = .98 * self.parts.get(k, v) + .02 * v
         if self.steps % 50 == 0:
             now = time.time()

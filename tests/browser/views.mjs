@@ -307,7 +307,8 @@ test("the theme is chosen among three, and the button in the header agrees", { c
   await openView(page, url, "status");
   const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const light = await ground();
-  await page.locator("input[name=theme][value=dark]").check({ force: true });
+  // The label is what is seen and clicked; it may still move while other cards of the view come.
+  await page.locator("label:has(input[name=theme][value=dark])").click();
   assert.notEqual(await ground(), light);
   await page.click("#theme");
   assert.ok(await page.locator("input[name=theme][value=system]").isChecked());

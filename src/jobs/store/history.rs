@@ -111,7 +111,8 @@ fn page(filter: &Filter, wanted: Option<String>) -> QueryBuilder<Sqlite> {
         asked => asked,
     };
     if !statuses.is_empty() {
-        let mut list = query.push(" and status in (").separated(", ");
+        let mut list =
+            query.push(if is_search { " and +status in (" } else { " and status in (" }).separated(", ");
         for status in statuses {
             list.push_bind(status.as_str());
         }

@@ -38,11 +38,11 @@ async fn fill(table: &Table) {
                 replace(replace('{request}', 'WORDS', printf('Sentence number %d about topic%d.', n, n % 1000)),
                         'hum', case when n % 1000 = 0 then 'rare' else 'hum' end),
                 n, n, 'tone',
-                case when n % 50000 = 0 then 'cancelled' when n % 100 = 0 then 'failed' else 'completed' end,
+                case when n % 50000 = 100 then 'cancelled' when n % 100 = 0 then 'failed' else 'completed' end,
                 case when n % 100 = 0 then 50 else 100 end, n + 1,
                 case when n % 100 = 0 then null else 'x' end, case when n % 100 = 0 then null else 1 end,
                 case when n % 100 = 0 then null else 1 end,
-                case when n % 50000 = 0 then null when n % 100 = 0 then 'why' end, 'key' || n % 10
+                case when n % 50000 = 100 then null when n % 100 = 0 then 'why' end, 'key' || (n % 10)
          from number;
          commit;"
     );

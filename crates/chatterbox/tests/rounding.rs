@@ -1,7 +1,11 @@
 //! What rounded weights cost: the distance from f32 on the embedded voice and on full-size random weights, and the sameness
 //! of a batch and its members.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a helper that fails fails its test; figures are shown with --nocapture"
+)]
 
 mod common;
 

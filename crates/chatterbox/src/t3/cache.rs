@@ -154,11 +154,14 @@ impl Cache {
         length.next_multiple_of(self.granularity).min(self.capacity)
     }
 
-    /// Causal attention within a prefix whose first `length` positions are real.
+    /// Causal attention within a prefix whose first `length` positions are real, and to the opening before it.
     ///
     /// # Shapes
     /// three times `[rows, heads, padded, head_width]` → the same
     pub(super) fn attend_prefix(&mut self, layer: usize, length: usize, qkv: [Tensor<4>; 3]) -> Tensor<4> {
+        if !self.is_empty() {
+            return self.attend_behind(layer, qkv);
+        }
         let [q, k, v] = qkv;
         self.write(layer, 0, k.clone(), v.clone());
         let scale = self.scale();
@@ -168,6 +171,32 @@ impl Cache {
         // Attention is causal, so positions behind the prefix change nothing before them.
         let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
         module::attention(q, k, v, None, None, options)
+    }
+
+    /// Causal attention of several new positions to all before them, on the CPU.
+    ///
+    /// # Shapes
+    /// three times `[rows, heads, n, head_width]` → the same
+    fn attend_behind(&mut self, layer: usize, qkv: [Tensor<4>; 3]) -> Tensor<4> {
+        let (shape, device) = (qkv[0].dims(), qkv[0].device());
+        let [_, _, count, width] = shape;
+        let [q, k, v] = qkv;
+        self.write(layer, self.length, k, v);
+        let KeysValues::Host { keys, values } = &self.layers[layer] else { return q };
+        let q = host_values(q);
+        let mut y = vec![0.0; shape.iter().product()];
+        let size = self.capacity * width;
+        let of_heads = q.storage::<f32>().chunks_exact(count * width).zip(y.chunks_exact_mut(count * width));
+        let heads = of_heads.zip(keys.chunks_exact(size).zip(values.chunks_exact(size)));
+        let heads = heads.flat_map(|((queries, y), (keys, values))| {
+            let rows = queries.chunks_exact(width).zip(y.chunks_exact_mut(width));
+            (self.length + 1..).zip(rows).map(move |(seen, (query, y))| {
+                let seen = seen * width;
+                Head { query, keys: &keys[..seen], values: &values[..seen], y }
+            })
+        });
+        attend(heads.collect());
+        host_tensor(y, shape, &device)
     }
 
     /// Ends the prefix once every layer has attended.
@@ -345,32 +374,6 @@ fn attend_on_host(caches: &mut [&mut Cache], layer: usize, qkv: [Tensor<4>; 3]) 
             watch.keep(layer, &own);
         }
     }
-    host_tensor(y, shape, &device)
-}
-
-/// Causal attention of several new positions of one cache to all before them, on the CPU.
-///
-/// # Shapes
-/// three times `[rows, heads, n, head_width]` → the same
-pub(super) fn attend_behind(cache: &mut Cache, layer: usize, qkv: [Tensor<4>; 3]) -> Tensor<4> {
-    let (shape, device) = (qkv[0].dims(), qkv[0].device());
-    let [_, _, count, width] = shape;
-    let [q, k, v] = qkv;
-    cache.write(layer, cache.length, k, v);
-    let KeysValues::Host { keys, values } = &cache.layers[layer] else { return q };
-    let q = host_values(q);
-    let mut y = vec![0.0; shape.iter().product()];
-    let size = cache.capacity * width;
-    let of_heads = q.storage::<f32>().chunks_exact(count * width).zip(y.chunks_exact_mut(count * width));
-    let heads = of_heads.zip(keys.chunks_exact(size).zip(values.chunks_exact(size)));
-    let heads = heads.flat_map(|((queries, y), (keys, values))| {
-        let rows = queries.chunks_exact(width).zip(y.chunks_exact_mut(width));
-        (cache.length + 1..).zip(rows).map(move |(seen, (query, y))| {
-            let seen = seen * width;
-            Head { query, keys: &keys[..seen], values: &values[..seen], y }
-        })
-    });
-    attend(heads.collect());
     host_tensor(y, shape, &device)
 }
 

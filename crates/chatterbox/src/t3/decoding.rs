@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 
 use super::alignment::AlignmentAnalyser;
 use super::cache::Cache;
-use super::{Opened, Speaker, T3, T3Error, read, sampling};
+use super::{Speaker, T3, T3Error, read, sampling};
 use crate::noise::Noise;
-use crate::variant::{Order, SamplingConfig};
+use crate::variant::{Analyser, Order, SamplingConfig};
 
 /// How a decode ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +65,22 @@ impl T3 {
         sampling: &SamplingConfig,
         max_tokens: usize,
     ) -> Result<Decoding, T3Error> {
-        let Opened { cache, max_tokens, analyser, logits } =
-            self.open(text, speaker, sampling, max_tokens)?;
-        let logits = read(logits)?;
+        // The analyser watches the attention of one whole prefix.
+        let (opening, prefix) = if self.on_host && sampling.analyser == Analyser::Off {
+            self.check(text, speaker)?;
+            (Some(self.opening(speaker, sampling.exaggeration)), self.behind(text, sampling))
+        } else {
+            (None, self.prefix(text, speaker, sampling)?)
+        };
+        let [rows, unread, _] = prefix.dims();
+        let length = opening.as_ref().map_or(0, |opening| opening.len()) + unread;
+        let max_tokens = max_tokens.min(self.room_for_speech(length));
+        let mut cache = self.cache(rows, length + max_tokens);
+        if let Some(opening) = opening {
+            cache.begin_with(&opening);
+        }
+        let analyser = self.analyser(text, length, sampling, &mut cache);
+        let logits = read(self.prefill(prefix, &mut cache))?;
         Ok(Decoding {
             cache,
             analyser,

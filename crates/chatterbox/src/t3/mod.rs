@@ -70,16 +70,6 @@ pub struct Speaker {
     pub emotion: Option<f32>,
 }
 
-/// A sequence up to its first speech token.
-struct Opened {
-    cache: Cache,
-    /// Speech tokens that it has room for.
-    max_tokens: usize,
-    analyser: Option<AlignmentAnalyser>,
-    /// `[rows, 1, speech_vocab]`
-    logits: Tensor<3>,
-}
-
 /// Why nothing was decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum T3Error {
@@ -190,37 +180,6 @@ impl T3 {
         })
     }
 
-    /// Reads everything before the first speech token into a new cache with room for `max_tokens` more, or as many as there may
-    /// be.
-    fn open(
-        &self,
-        text: &[u32],
-        speaker: &Speaker,
-        sampling: &SamplingConfig,
-        max_tokens: usize,
-    ) -> Result<Opened, T3Error> {
-        self.check(text, speaker)?;
-        let behind = self.behind(text, sampling);
-        let [rows, length, _] = behind.dims();
-        // The analyser watches the attention of one whole prefix.
-        if self.on_host && sampling.analyser == Analyser::Off {
-            let opening = self.opening(speaker, sampling.exaggeration);
-            let length = opening.len() + length;
-            let max_tokens = max_tokens.min(self.room_for_speech(length));
-            let mut cache = self.cache(rows, length + max_tokens);
-            cache.begin_with(&opening);
-            let logits = self.head.forward(self.transformer.read_on(behind, &mut cache));
-            return Ok(Opened { cache, max_tokens, analyser: None, logits });
-        }
-        let prefix = self.prefix(text, speaker, sampling)?;
-        let length = prefix.dims()[1];
-        let max_tokens = max_tokens.min(self.room_for_speech(length));
-        let mut cache = self.cache(rows, length + max_tokens);
-        let analyser = self.analyser(text, length, sampling, &mut cache);
-        let logits = self.prefill(prefix, &mut cache);
-        Ok(Opened { cache, max_tokens, analyser, logits })
-    }
-
     /// The embedded prompt, `[1, n, width]`; nothing where the voice has none.
     fn prompt(&self, speaker: &Speaker) -> Option<Tensor<3>> {
         match &speaker.prompt_embedding {
@@ -246,7 +205,8 @@ impl T3 {
         self.transformer.cache(rows, positions, self.granularity, &self.device)
     }
 
-    /// `[rows, length, width]` → logits `[rows, 1, speech_vocab]` behind the last position.
+    /// A prefix, or what a cache that begins with an opening lacks of it: `[rows, length, width]` → logits
+    /// `[rows, 1, speech_vocab]` behind the last position.
     pub fn prefill(&self, prefix: Tensor<3>, cache: &mut Cache) -> Tensor<3> {
         self.head.forward(self.transformer.prefill(prefix, cache))
     }

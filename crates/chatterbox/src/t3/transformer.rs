@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use burn::tensor::{Device, Tensor};
 
-use super::cache::{Cache, Shape, attend_behind, attend_step};
+use super::cache::{Cache, Shape, attend_step};
 
 /// The layers between embeddings and logits.
 ///
@@ -33,36 +33,22 @@ pub(super) trait Transformer: Debug + Send + Sync {
         Cache::new(self.shape(), rows, positions, granularity, device)
     }
 
-    /// Reads a whole prefix into an empty cache and returns the normalised hidden state of its last position.
+    /// Reads a prefix into a cache, behind the opening that it may begin with ([`Cache::begin_with`]), and returns the normalised
+    /// hidden state of its last position.
     ///
     /// # Shapes
     /// `[rows, length, width]` → `[rows, 1, width]`
     fn prefill(&self, embeddings: Tensor<3>, cache: &mut Cache) -> Tensor<3> {
-        debug_assert!(cache.is_empty(), "a prefix is read once");
         let [rows, length, _] = embeddings.dims();
-        let positions = vec![0; rows];
-        let mut x = self.enter(embeddings.pad([(0, cache.padded(length) - length), (0, 0)], 0.0), &positions);
+        let positions = vec![cache.len(); rows];
+        let end = cache.len() + length;
+        let mut x = self.enter(embeddings.pad([(0, cache.padded(end) - end), (0, 0)], 0.0), &positions);
         for layer in 0..self.shape().layers {
             let qkv = self.queries_keys_values(layer, x.clone(), &positions);
             let attended = cache.attend_prefix(layer, length, qkv);
             x = self.finish(layer, x, merge_heads(attended));
         }
-        cache.close_prefix(length);
-        self.normalise(x).narrow(1, length - 1, 1)
-    }
-
-    /// Reads the rest of a prefix, whose beginning is in the cache already ([`Cache::begin_with`]), as [`Self::prefill`] reads a
-    /// whole one. On the CPU only.
-    fn read_on(&self, embeddings: Tensor<3>, cache: &mut Cache) -> Tensor<3> {
-        let [rows, length, _] = embeddings.dims();
-        let positions = vec![cache.len(); rows];
-        let mut x = self.enter(embeddings, &positions);
-        for layer in 0..self.shape().layers {
-            let qkv = self.queries_keys_values(layer, x.clone(), &positions);
-            let attended = attend_behind(cache, layer, qkv);
-            x = self.finish(layer, x, merge_heads(attended));
-        }
-        cache.close_prefix(cache.len() + length);
+        cache.close_prefix(end);
         self.normalise(x).narrow(1, length - 1, 1)
     }
 

@@ -38,6 +38,10 @@ export function createTrial({ api, solo, announce }) {
 
   return {
     pause,
+    /** A voice that is gone: another may come to have its id. */
+    forget(voice) {
+      for (const key of spoken.keys()) if (JSON.parse(key)[0] === voice.id) spoken.delete(key);
+    },
     /** Plays what is at an address, such as a voice's clip. */
     play,
     /** @param {string|null} model that shall speak; null for the default one */

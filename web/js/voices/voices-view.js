@@ -111,6 +111,7 @@ export function createVoicesView({ solo, api, store, favourites, root, announce,
     if (!await confirmed(t("voices.delete-question", { name: voice.name }), { action: t("voices.delete") })) return;
     await attempt(async () => {
       await api.removeVoice(voice.id);
+      trial.forget(voice);
       await changed();
     });
   }

@@ -7,7 +7,6 @@ mod access;
 mod aliases;
 mod archive;
 mod auth;
-mod base64;
 mod batches;
 mod caller;
 mod captions;

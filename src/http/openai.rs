@@ -11,11 +11,11 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
 use super::Context;
 use super::aliases;
-use super::base64;
 use super::caller::Caller;
 use super::dialect;
 use super::error::ApiError;
@@ -83,7 +83,7 @@ impl Form for SpeechEvents {
         if piece.bytes.is_empty() {
             return Bytes::new();
         }
-        Self::event(&json!({ "type": "speech.audio.delta", "audio": base64::encode(&piece.bytes) }))
+        Self::event(&json!({ "type": "speech.audio.delta", "audio": BASE64_STANDARD.encode(&piece.bytes) }))
     }
 
     /// Tokens are characters on the way in, and the models' speech tokens of 40 ms on the way out.

@@ -21,7 +21,7 @@ use super::extract::{Fields, Id};
 use super::files::Download;
 use super::recode::recoded;
 use crate::jobs::webhooks::address;
-use crate::jobs::{Accepted, CancelOutcome, Job, JobId, JobStatus, NewJob, Output, Priority};
+use crate::jobs::{Accepted, CancelOutcome, Job, JobId, JobStatus, NewJob, Output, Priority, QueueState};
 use crate::speech::engine::ModelState;
 use crate::speech::request::{Draft, DraftError};
 use crate::speech::{AudioFormat, SpeechRequest};
@@ -81,7 +81,7 @@ pub(super) async fn status(
 ) -> Result<Json<Status>, ApiError> {
     let job = find(&context, &caller, id).await?;
     let mut status = Status::of(&job);
-    if job.status == JobStatus::Queued && context.jobs.is_paused().await? {
+    if job.status == JobStatus::Queued && context.jobs.queue_state() == QueueState::Paused {
         status.waiting_for = Some("the queue is paused".to_owned());
     }
     if job.status == JobStatus::Queued && status.waiting_for.is_none() {

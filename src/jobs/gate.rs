@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use super::store::Depth;
-use super::{Job, Jobs, Priority, Shared, StoreError, now_ms};
+use super::{Job, Jobs, Priority, Shared, StoreError, now_ms, with_causes};
+
+/// How often the state is read for what another process has set.
+const STATE_POLL: Duration = Duration::from_millis(500);
 
 /// What the queue does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -82,11 +85,6 @@ impl Jobs {
         Ok(Queue { state, since, depth: self.shared.store.depth().await? })
     }
 
-    /// Whether what waits is not spoken now.
-    pub async fn is_paused(&self) -> Result<bool, StoreError> {
-        Ok(self.shared.store.queue_state().await?.0 == QueueState::Paused)
-    }
-
     /// What the queue does, as this process heard last; it hears of other processes within half a second.
     pub fn queue_state(&self) -> QueueState {
         self.shared.state()
@@ -134,11 +132,17 @@ impl Shared {
         Ok(())
     }
 
-    /// Reads what another process may have set.
-    pub(super) async fn look_at_state(&self) -> Result<(), StoreError> {
-        let (state, _since) = self.store.queue_state().await?;
-        self.show_state(state);
-        Ok(())
+    /// Hears of what other processes set, also while a long job is spoken.
+    pub(super) async fn follow_state(&self) -> ! {
+        loop {
+            match self.store.queue_state().await {
+                Ok((state, _since)) => self.show_state(state),
+                Err(error) => {
+                    tracing::warn!(error = with_causes(&error), "cannot read whether the queue is paused");
+                }
+            }
+            tokio::time::sleep(STATE_POLL).await;
+        }
     }
 
     /// A start ends a drain: the upgrade that it was for is done.

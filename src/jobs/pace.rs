@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Job, JobStatus, Jobs, Shared, StoreError};
+use super::{Job, JobStatus, Jobs, QueueState, Shared, StoreError};
 
 /// What a chunk counts after the next one; about twenty count.
 const FADING: f64 = 0.95;
@@ -108,7 +108,7 @@ impl Jobs {
     pub async fn time_left(&self, job: &Job) -> Result<Option<Duration>, StoreError> {
         let work = match job.status {
             // Nobody knows until when.
-            JobStatus::Queued if self.is_paused().await? => return Ok(None),
+            JobStatus::Queued if self.queue_state() == QueueState::Paused => return Ok(None),
             JobStatus::Running => self.shared.store.left_of(job.id).await?,
             JobStatus::Queued => self.shared.store.left_before_end_of(job.id).await?,
             JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => return Ok(None),

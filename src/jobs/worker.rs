@@ -65,14 +65,17 @@ impl Worker {
 
     /// Works until told to stop; the job in hand then goes back to the queue.
     pub async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = self.take_up_all(&stop) => {}
+            never = self.shared.follow_state() => never,
+        }
+    }
+
+    async fn take_up_all(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             // Before looking, so that a job that arrives in between still wakes.
             let woken = self.shared.wakeups.work();
-            let next = async {
-                self.shared.look_at_state().await?;
-                self.next(&stop).await
-            };
-            match next.await {
+            match self.next(stop).await {
                 Ok(true) => {}
                 Ok(false) => {
                     // Elapsing is as good as a wake-up: either way the table is looked at again.

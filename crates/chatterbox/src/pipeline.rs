@@ -128,10 +128,24 @@ impl Chatterbox {
         let Checkpoint { name, config, tokenizer, t3: t3_weights, s3gen: s3gen_weights } = checkpoint;
         let t3_weights = t3_weights.in_half(choice.precision == Precision::F16);
         let rounding = choice.rounding_for(&config.t3);
-        let t3 = T3::load(&t3_weights.root().decoding(rounding), &config.t3, choice.granularity)?;
-        t3_weights.finish(&t3::UNUSED)?;
-        let s3gen = S3Gen::load(&s3gen_weights.root(), &config.s3gen, &config.hift, choice.granularity)?;
-        s3gen_weights.finish(&s3gen::UNUSED)?;
+        let load_t3 = || -> Result<T3, LoadError> {
+            let t3 = T3::load(&t3_weights.root().decoding(rounding), &config.t3, choice.granularity)?;
+            t3_weights.finish(&t3::UNUSED)?;
+            Ok(t3)
+        };
+        let load_s3gen = || -> Result<S3Gen, LoadError> {
+            let scope = &s3gen_weights.root();
+            let s3gen = S3Gen::load(scope, &config.s3gen, &config.hift, choice.granularity)?;
+            s3gen_weights.finish(&s3gen::UNUSED)?;
+            Ok(s3gen)
+        };
+        let (t3, s3gen) = if choice.is_gpu {
+            (load_t3()?, load_s3gen()?)
+        } else {
+            // Reordering weights is work for all cores; two files are read without waiting for each other.
+            let (t3, s3gen) = rayon::join(load_t3, load_s3gen);
+            (t3?, s3gen?)
+        };
         Ok(Self { name, config, tokenizer, t3, s3gen, device: choice.device.clone(), on_gpu: choice.is_gpu })
     }
 

@@ -9,13 +9,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::Asked;
 use crate::http::Context;
-use crate::http::base64;
 use crate::http::error::ApiError;
 use crate::http::speak::name_job;
 use crate::http::stream::{Form, Piece, spoken_as};
@@ -55,7 +55,7 @@ async fn encoded<F: AsyncRead + Unpin>(mut file: F) -> Option<(io::Result<Bytes>
     let mut piece = Vec::new();
     match (&mut file).take(PIECE).read_to_end(&mut piece).await {
         Ok(0) => None,
-        Ok(_) => Some((Ok(base64::encode(&piece).into()), Some(file))),
+        Ok(_) => Some((Ok(BASE64_STANDARD.encode(&piece).into()), Some(file))),
         Err(error) => Some((Err(error), None)),
     }
 }
@@ -82,7 +82,7 @@ impl Form for Lines {
         let (written, said) = self.sent.align(&piece.spoken, piece.is_last);
         let times = |alignment: Alignment| if tells_times { json!(alignment) } else { Value::Null };
         let line = json!({
-            "audio_base64": base64::encode(&piece.bytes),
+            "audio_base64": BASE64_STANDARD.encode(&piece.bytes),
             "alignment": times(written),
             "normalized_alignment": times(said),
         });
@@ -105,6 +105,6 @@ mod tests {
             text.push_str(std::str::from_utf8(&piece.unwrap()).unwrap());
             file = rest;
         }
-        assert_eq!(text, base64::encode(&bytes));
+        assert_eq!(text, BASE64_STANDARD.encode(&bytes));
     }
 }

@@ -22,12 +22,11 @@ enum Table {
 
 impl Embedding {
     pub fn load(scope: &Scope, rows: usize, width: usize) -> Result<Self, WeightError> {
-        let values = scope.values("weight", &[rows, width])?;
         let table = match scope.precision() {
             Some(precision) if kernels::is_host(scope.device()) => {
-                Table::Compact(Compact::of_rows(&values, width, precision))
+                Table::Compact(Compact::read(std::slice::from_ref(scope), rows, width, precision)?)
             }
-            _ => Table::Tensor(scope.upload(values, [rows, width])),
+            _ => Table::Tensor(scope.tensor("weight", [rows, width])?),
         };
         Ok(Self { table, device: scope.device().clone() })
     }

@@ -2,6 +2,7 @@
 //! ([`Compact`]); on other devices burn's.
 
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData, module};
+use rayon::prelude::*;
 
 use super::kernels;
 use super::kernels::compact::Compact;
@@ -32,7 +33,7 @@ impl Linear {
 
     /// A PyTorch `Linear(bias=False)`.
     pub fn load_unbiased(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        Ok(Self::of_rows(scope, &scope.values("weight", &[outputs, inputs])?, inputs))
+        Self::read(scope, std::slice::from_ref(scope), inputs, outputs)
     }
 
     /// Several PyTorch `Linear` of the same input as one, their outputs side by side.
@@ -57,11 +58,8 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self, WeightError> {
-        let mut rows = Vec::with_capacity(names.len() * inputs * outputs);
-        for name in names {
-            rows.extend(scope.at(name).values("weight", &[outputs, inputs])?);
-        }
-        Ok(Self::of_rows(scope, &rows, inputs))
+        let branches: Vec<_> = names.iter().map(|name| scope.at(name)).collect();
+        Self::read(scope, &branches, inputs, outputs)
     }
 
     /// GPT-2's `Conv1D`, a linear layer that is stored as `[in, out]`.
@@ -90,14 +88,17 @@ impl Linear {
         Self { weight: Weight::Tensor(Tensor::from_data(weight, device)), bias }
     }
 
-    /// From PyTorch's order, kept as `scope` says.
-    fn of_rows(scope: &Scope, rows: &[f32], inputs: usize) -> Self {
-        match scope.precision() {
-            Some(precision) if kernels::is_host(scope.device()) => {
-                Self { weight: Weight::Compact(Compact::of_rows(rows, inputs, precision)), bias: None }
-            }
-            _ => Self::from_rows(rows, inputs, None, scope.device()).kept_as(scope),
+    /// The `weight` of each branch, `[out, in]`, their outputs side by side, kept as `scope` says.
+    fn read(scope: &Scope, branches: &[Scope], inputs: usize, outputs: usize) -> Result<Self, WeightError> {
+        if let Some(precision) = scope.precision().filter(|_| kernels::is_host(scope.device())) {
+            let weight = Weight::Compact(Compact::read(branches, outputs, inputs, precision)?);
+            return Ok(Self { weight, bias: None });
         }
+        let mut rows = Vec::with_capacity(branches.len() * inputs * outputs);
+        for branch in branches {
+            rows.extend(branch.values("weight", &[outputs, inputs])?);
+        }
+        Ok(Self::from_rows(&rows, inputs, None, scope.device()).kept_as(scope))
     }
 
     /// The weight as a GPU is to keep it; the CPU's kernels have formats of their own.
@@ -146,18 +147,19 @@ impl Linear {
     }
 }
 
-/// `[rows, columns]` row-major → `[columns, rows]`, in blocks that stay in the cache.
+/// `[rows, columns]` row-major → `[columns, rows]`, in blocks that stay in the cache, on all threads.
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const BLOCK: usize = 32;
     let mut out = vec![0.0; values.len()];
-    for top in (0..rows).step_by(BLOCK) {
-        for left in (0..columns).step_by(BLOCK) {
+    out.par_chunks_mut(BLOCK * rows).enumerate().for_each(|(index, out)| {
+        let left = index * BLOCK;
+        for top in (0..rows).step_by(BLOCK) {
             for row in top..rows.min(top + BLOCK) {
-                for column in left..columns.min(left + BLOCK) {
-                    out[column * rows + row] = values[row * columns + column];
+                for (column, out) in (left..columns).zip(out.chunks_exact_mut(rows)) {
+                    out[row] = values[row * columns + column];
                 }
             }
         }
-    }
+    });
     out
 }

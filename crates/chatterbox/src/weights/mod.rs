@@ -10,7 +10,6 @@ pub mod precision;
 mod stored;
 pub(crate) mod torch;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
@@ -167,31 +166,65 @@ impl Weights {
 
     fn values(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, WeightError> {
         self.note(name.to_owned());
-        let (stored, raw) = match &self.source {
-            Source::Formula { key } => return Ok(formula::values(key, name, expected)),
+        match &self.source {
+            Source::Formula { key } => Ok(formula::values(key, name, expected)),
             Source::Zeros => {
                 self.stored(name, expected)?;
-                return Ok(vec![0.0; expected.iter().product()]);
+                Ok(vec![0.0; expected.iter().product()])
             }
             Source::Bytes(bytes) => {
                 let stored = self.stored(name, expected)?;
                 let raw = bytes.get(stored.start as usize..).and_then(|rest| rest.get(..stored.length));
-                (stored, Cow::Borrowed(raw.unwrap_or_default()))
+                stored.floats(raw.unwrap_or_default()).ok_or_else(|| self.no_floats(name, stored))
             }
-            Source::File { file, path } => {
-                let stored = self.stored(name, expected)?;
-                let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let raw = stored
-                    .read(&mut *file)
-                    .map_err(|source| WeightError::Read { path: path.clone(), source })?;
-                (stored, Cow::Owned(raw))
+            Source::File { file, path } => self.read(name, self.stored(name, expected)?, file, path),
+        }
+    }
+
+    /// Hands over a matrix of `rows` × `columns` some rows at a time, so that a large one is never in memory as f32.
+    fn each_rows(
+        &self,
+        name: &str,
+        [rows, columns]: [usize; 2],
+        take: &mut dyn FnMut(&[f32]),
+    ) -> Result<(), WeightError> {
+        const VALUES_AT_ONCE: usize = 1 << 20;
+        if let Source::File { file, path } = &self.source {
+            let whole = self.stored(name, &[rows, columns])?;
+            let at_once = (VALUES_AT_ONCE / columns).max(1);
+            let parts = (0..rows).step_by(at_once).map(|first| whole.rows(first..rows.min(first + at_once)));
+            if let Some(parts) = parts.collect::<Option<Vec<_>>>() {
+                self.note(name.to_owned());
+                for part in parts {
+                    take(&self.read(name, &part, file, path)?);
+                }
+                return Ok(());
             }
-        };
-        stored.floats(&raw).ok_or_else(|| WeightError::Type {
+        }
+        take(&self.values(name, &[rows, columns])?);
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        name: &str,
+        stored: &Stored,
+        file: &Mutex<File>,
+        path: &Path,
+    ) -> Result<Vec<f32>, WeightError> {
+        let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let values = stored
+            .read_floats(&mut *file)
+            .map_err(|source| WeightError::Read { path: path.to_owned(), source })?;
+        values.ok_or_else(|| self.no_floats(name, stored))
+    }
+
+    fn no_floats(&self, name: &str, stored: &Stored) -> WeightError {
+        WeightError::Type {
             file: self.name.clone(),
             tensor: name.to_owned(),
             found: format!("{:?}", stored.dtype),
-        })
+        }
     }
 
     /// The place of a tensor that is there and has this shape.
@@ -294,6 +327,16 @@ impl Scope<'_> {
     /// The values of a tensor, row-major, on the host: for what is folded or transposed before it becomes a tensor.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
         self.weights.values(&format!("{}{name}", self.prefix), shape)
+    }
+
+    /// The same of a matrix, `[rows, columns]`, some rows at a time: for what is kept in another form.
+    pub fn each_rows(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        take: &mut dyn FnMut(&[f32]),
+    ) -> Result<(), WeightError> {
+        self.weights.each_rows(&format!("{}{name}", self.prefix), shape, take)
     }
 
     /// A tensor exactly as stored.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
@@ -48,16 +49,56 @@ impl Stored {
         Ok(raw)
     }
 
+    /// Entries along the first axis, as a tensor of their own; `None` for a view, whose entries lie anywhere.
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Option<Self> {
+        let (count, rest) = self.shape.split_first()?;
+        if self.strides.is_some() || rows.end > *count {
+            return None;
+        }
+        let bytes = self.length / count;
+        Some(Self {
+            shape: [&[rows.len()], rest].concat(),
+            start: self.start + (rows.start * bytes) as u64,
+            length: rows.len() * bytes,
+            ..self.clone()
+        })
+    }
+
+    /// The values of [`Self::floats`], read through a buffer that stays in the cache: of a checkpoint's gigabytes only what is
+    /// kept is ever written to memory.
+    pub(crate) fn read_floats(&self, file: &mut (impl Read + Seek)) -> io::Result<Option<Vec<f32>>> {
+        const PIECE: usize = 64 * 1024;
+        let mut values = Vec::with_capacity(self.length * 8 / self.dtype.bitsize());
+        let mut buffer = vec![0; PIECE.min(self.length)];
+        let mut left = self.length;
+        file.seek(SeekFrom::Start(self.start))?;
+        while left > 0 {
+            let piece = &mut buffer[..PIECE.min(left)];
+            file.read_exact(piece)?;
+            if !self.widen(piece, &mut values) {
+                return Ok(None);
+            }
+            left -= piece.len();
+        }
+        Ok(Some(self.row_major(values)))
+    }
+
     /// Floats of any width as f32, row-major; `None` for other types.
     pub(crate) fn floats(&self, raw: &[u8]) -> Option<Vec<f32>> {
+        let mut values = Vec::new();
+        self.widen(raw, &mut values).then(|| self.row_major(values))
+    }
+
+    /// Appends floats of any width as f32; false for other types.
+    fn widen(&self, raw: &[u8], out: &mut Vec<f32>) -> bool {
         let halves = || raw.as_chunks::<2>().0.iter();
-        let values = match self.dtype {
-            Dtype::F32 => raw.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Dtype::F16 => halves().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
-            Dtype::BF16 => halves().map(|b| half::bf16::from_le_bytes(*b).to_f32()).collect(),
-            _ => return None,
-        };
-        Some(self.row_major(values))
+        match self.dtype {
+            Dtype::F32 => out.extend(raw.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
+            Dtype::F16 => out.extend(halves().map(|b| half::f16::from_le_bytes(*b).to_f32())),
+            Dtype::BF16 => out.extend(halves().map(|b| half::bf16::from_le_bytes(*b).to_f32())),
+            _ => return false,
+        }
+        true
     }
 
     /// Token ids, row-major; `None` where a value is none. Synthesis in the reference turns ids into f32 in place, so a file
@@ -109,6 +150,19 @@ mod tests {
         assert_eq!(plain.floats(&raw).unwrap(), [0., 1., 2., 3., 4., 5.]);
         let transposed = stored(Dtype::F32, &[3, 2], Some(&[1, 3]));
         assert_eq!(transposed.floats(&raw).unwrap(), [0., 3., 1., 4., 2., 5.]);
+    }
+
+    #[test]
+    fn rows_are_read_by_themselves_but_not_those_of_a_view() {
+        let raw: Vec<u8> = (0..6).flat_map(|i| (i as f32).to_le_bytes()).collect();
+        let read = |rows: Range<usize>| {
+            let part = stored(Dtype::F32, &[3, 2], None).rows(rows)?;
+            part.read_floats(&mut io::Cursor::new(&raw)).unwrap()
+        };
+        assert_eq!(read(1..3), Some(vec![2., 3., 4., 5.]));
+        assert_eq!(read(2..2), Some(Vec::new()));
+        assert_eq!(read(2..4), None);
+        assert_eq!(stored(Dtype::F32, &[3, 2], Some(&[1, 3])).rows(0..1), None);
     }
 
     #[test]

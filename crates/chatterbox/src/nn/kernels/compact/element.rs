@@ -45,11 +45,24 @@ impl Element for i8 {
     }
 }
 
-/// Appends a block as integers of −127 to 127; returns what they are to be multiplied with.
-pub(super) fn quantise(block: &[f32], out: &mut Vec<i8>) -> f32 {
-    let largest = block.iter().copied().map(f32::abs).fold(0.0, f32::max);
+/// Rounds up to a block to integers of −127 to 127; returns what they are to be multiplied with.
+pub(super) fn quantise(values: &[f32], out: &mut [i8]) -> f32 {
+    // Added to a smaller number, it leaves that one's nearest integer, ties to even, in the lowest bits of the sum.
+    const TO_INTEGER: f32 = 12_582_912.0;
+    let mut block = [0.0; BLOCK];
+    block[..values.len()].copy_from_slice(values);
+    // As many maxima as vectors have lanes; `f32::max` would keep the compiler from using them.
+    let mut largest = [0.0_f32; 16];
+    for piece in block.as_chunks::<16>().0 {
+        for (largest, value) in largest.iter_mut().zip(piece) {
+            *largest = if value.abs() > *largest { value.abs() } else { *largest };
+        }
+    }
+    let largest = largest.into_iter().fold(0.0, f32::max);
     let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-    out.extend(block.iter().map(|value| (value * inverse).round_ties_even() as i8));
+    for (out, value) in out.iter_mut().zip(block) {
+        *out = (value * inverse + TO_INTEGER).to_bits() as i8;
+    }
     largest / 127.0
 }
 

@@ -8,9 +8,11 @@ mod element;
 mod few;
 mod many;
 
+use half::slice::HalfFloatSliceExt as _;
 use pulp::Arch;
+use rayon::prelude::*;
 
-use crate::weights::Precision;
+use crate::weights::{Precision, Scope, WeightError};
 use element::BLOCK;
 
 /// Up to this many rows `few` is quicker than widening the weights for `many`.
@@ -36,43 +38,69 @@ enum Elements {
     },
 }
 
+/// Rows that a thread rounds at least, so that handing them out costs nothing beside.
+const ROWS_TOGETHER: usize = 64;
+
 impl Compact {
     /// Rounds `values`, `[rows, inputs]` row-major.
     pub(crate) fn of_rows(values: &[f32], inputs: usize, precision: Precision) -> Self {
-        let rows = values.len() / inputs;
-        let padded = inputs.next_multiple_of(BLOCK);
-        let pad = padded - inputs;
-        let all = rows * padded;
+        let mut matrix = Self::with_room(values.len() / inputs, inputs, precision);
+        matrix.append(values);
+        matrix
+    }
+
+    /// Reads the `weight` of each branch, `[rows, inputs]`, and puts them one below the other.
+    pub(crate) fn read(
+        branches: &[Scope],
+        rows: usize,
+        inputs: usize,
+        precision: Precision,
+    ) -> Result<Self, WeightError> {
+        let mut matrix = Self::with_room(branches.len() * rows, inputs, precision);
+        for branch in branches {
+            branch.each_rows("weight", [rows, inputs], &mut |values| matrix.append(values))?;
+        }
+        Ok(matrix)
+    }
+
+    fn with_room(rows: usize, inputs: usize, precision: Precision) -> Self {
+        let all = rows * inputs.next_multiple_of(BLOCK);
         let elements = match precision {
-            Precision::F32 => {
-                let mut kept = Vec::with_capacity(all);
-                for row in values.chunks_exact(inputs) {
-                    kept.extend_from_slice(row);
-                    kept.extend(std::iter::repeat_n(0.0, pad));
-                }
-                Elements::F32(kept)
-            }
-            Precision::Bf16 => {
-                let mut kept = Vec::with_capacity(all);
-                for row in values.chunks_exact(inputs) {
-                    kept.extend(row.iter().copied().map(half::bf16::from_f32));
-                    kept.extend(std::iter::repeat_n(half::bf16::ZERO, pad));
-                }
-                Elements::Bf16(kept)
-            }
+            Precision::F32 => Elements::F32(Vec::with_capacity(all)),
+            Precision::Bf16 => Elements::Bf16(Vec::with_capacity(all)),
             Precision::Int8 => {
-                let mut kept = Vec::with_capacity(all);
-                let mut scales = Vec::with_capacity(all / BLOCK);
-                for row in values.chunks_exact(inputs) {
-                    for block in row.chunks(BLOCK) {
-                        scales.push(element::quantise(block, &mut kept));
-                    }
-                    kept.extend(std::iter::repeat_n(0, pad));
-                }
-                Elements::Int8 { values: kept, scales }
+                Elements::Int8 { values: Vec::with_capacity(all), scales: Vec::with_capacity(all / BLOCK) }
             }
         };
-        Self { elements, rows, inputs }
+        Self { elements, rows: 0, inputs }
+    }
+
+    /// Rounds rows, `[n, inputs]`, on all threads, and puts them below the others.
+    fn append(&mut self, values: &[f32]) {
+        let inputs = self.inputs;
+        let padded = inputs.next_multiple_of(BLOCK);
+        let rows = values.par_chunks(inputs).with_min_len(ROWS_TOGETHER);
+        let count = values.len() / inputs;
+        match &mut self.elements {
+            Elements::F32(kept) => {
+                let new = extended(kept, count * padded, 0.0).par_chunks_mut(padded);
+                new.zip(rows).for_each(|(new, row)| new[..inputs].copy_from_slice(row));
+            }
+            Elements::Bf16(kept) => {
+                let new = extended(kept, count * padded, half::bf16::ZERO).par_chunks_mut(padded);
+                new.zip(rows).for_each(|(new, row)| new[..inputs].convert_from_f32_slice(row));
+            }
+            Elements::Int8 { values: kept, scales } => {
+                let new = extended(kept, count * padded, 0).par_chunks_mut(padded);
+                let scales = extended(scales, count * padded / BLOCK, 0.0).par_chunks_mut(padded / BLOCK);
+                new.zip(scales).zip(rows).for_each(|((new, scales), row)| {
+                    for ((new, scale), block) in new.chunks_mut(BLOCK).zip(scales).zip(row.chunks(BLOCK)) {
+                        *scale = element::quantise(block, new);
+                    }
+                });
+            }
+        }
+        self.rows += count;
     }
 
     /// Outputs.
@@ -141,6 +169,13 @@ impl Compact {
         }
         wide.into()
     }
+}
+
+/// Makes `values` longer by so many; those.
+fn extended<T: Copy>(values: &mut Vec<T>, by: usize, fill: T) -> &mut [T] {
+    let old = values.len();
+    values.resize(old + by, fill);
+    &mut values[old..]
 }
 
 #[cfg(test)]

@@ -85,8 +85,9 @@ impl Meters {
     pub(super) fn saw(&self, event: &Event) {
         match event.kind {
             EventKind::Queued => {
-                let priority = event.data.get("priority").and_then(serde_json::Value::as_i64);
-                self.accepted.add(Priority::from_number(priority.unwrap_or_default()).as_str());
+                let priority = event.data.get("priority").and_then(serde_json::Value::as_str);
+                self.accepted
+                    .add(priority.and_then(Priority::from_word).unwrap_or(Priority::Normal).as_str());
             }
             EventKind::Completed | EventKind::Failed | EventKind::Cancelled => {
                 self.ended.add(event.kind.as_str());

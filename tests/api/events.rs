@@ -43,6 +43,7 @@ fn a_job_is_followed_from_its_beginning_to_its_end_and_resumed_anywhere() {
     let path = format!("/tts/{id}/events");
     let heard = listen(&server, &path, None);
     assert_eq!(kept(&heard), ["queued", "started", "planned", "chunk", "completed"]);
+    assert_eq!(heard[0].2["priority"], "normal", "in the words of requests");
     let progress: Vec<i64> = heard
         .iter()
         .filter(|(kind, ..)| kind == "progress")

@@ -1,11 +1,12 @@
 //! What happened to jobs, in order. The rows are written by the database's triggers, in the statements that make things
 //! happen; here they are read.
 
+use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::{Result, Store, StoreError, read_id};
-use crate::jobs::{Event, EventKind, JobId};
+use crate::jobs::{Event, EventKind, JobId, Priority};
 
 impl Store {
     /// The number of the last event of all, 0 before the first.
@@ -53,12 +54,17 @@ impl Store {
 
 fn read_event(row: &SqliteRow) -> Result<Event> {
     let kind: &str = row.try_get("kind")?;
+    let mut data: Map<String, Value> = serde_json::from_str(row.try_get("data")?)?;
+    // The triggers write the column's number.
+    if let Some(number) = data.get("priority").and_then(Value::as_i64) {
+        data.insert("priority".to_owned(), Priority::from_number(number).as_str().into());
+    }
     Ok(Event {
         seq: Some(row.try_get("seq")?),
         job: read_id(row.try_get("job_id")?)?,
         owner: row.try_get("owner")?,
         at: row.try_get("at")?,
         kind: EventKind::from_word(kind).ok_or_else(|| StoreError::Unknown(kind.to_owned()))?,
-        data: serde_json::from_str(row.try_get("data")?)?,
+        data,
     })
 }

@@ -7,6 +7,7 @@
 
 mod adding;
 mod batches;
+mod checkpoints;
 mod claims;
 mod estimates;
 mod feed;
@@ -33,7 +34,8 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use super::{JobId, JobStatus};
 use adding::Order;
 pub(super) use adding::{Addition, Bounds, Refusal};
-pub(super) use claims::{Again, Checkpoint, Claim, Claimed, Next};
+pub(super) use checkpoints::Checkpoint;
+pub(super) use claims::{Again, Claim, Claimed, Next};
 pub(super) use gate::Depth;
 pub(super) use keys::{KeyAddition, KeyRow};
 pub(super) use redo::{Adopted, Adoption, Redone};

@@ -3,11 +3,13 @@ stays as it is shipped.
 
     export.py [OUT]                default: crates/chatterbox/pico
 """
-import os, sys
+import math, os, sys
 import torch
 from safetensors.torch import save_file
 import networks
 from common import LETTERS, SHIPPED
+
+LOST = 0.5                                         # dB of loudness that a vocoder trained on log magnitudes lacks on dev.txt
 
 
 def weights(part):
@@ -27,6 +29,9 @@ def main():
     save_file(half(t3), f"{out}/t3.safetensors")
     both = {"flow." + k: v for k, v in weights("s3gen").items()}
     both |= {"mel2wav." + k: v for k, v in weights("vocoder").items()}
+    if os.path.exists(networks.checkpoint("vocoder")):                      # its last layer's first half are log magnitudes
+        bias = both["mel2wav.conv_post.bias"]
+        bias[: len(bias) // 2] += math.log(10) / 20 * LOST
     if os.path.exists(networks.checkpoint("pitch")):
         both |= {"mel2wav.f0_predictor." + k: v for k, v in weights("pitch").items()}
     save_file(half(both), f"{out}/s3gen.safetensors")

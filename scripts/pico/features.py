@@ -20,11 +20,9 @@ def gain(voice):
 
 
 def features(segs, track, wave, edges, factor):
-    """(tokens, wave, mel [frames, 80], F0 in Hz per mel frame, 0 where unvoiced); None for what cannot be used."""
+    """(tokens, wave, mel [frames, 80], F0 in Hz per mel frame, 0 where unvoiced)"""
     ids, _ = tokens_of(segs, edges)
     n = len(ids)
-    if n > LONGEST or not np.isfinite(track).all() or track.max() > 400:
-        return None
     w = soxr.resample(wave.astype(np.float32) / 32768 * factor, 16000, RATE, quality="VHQ")
     w = np.pad(w, (0, max(0, n * TOKEN - len(w))))[: n * TOKEN]
     mel = mel_spectrogram(torch.from_numpy(w)[None])[0].T.numpy()
@@ -44,9 +42,9 @@ def main():
     for index, voice in enumerate(VOICES):
         factor, edges = gain(voice), pitch_edges()[voice]
         for _, segs, track, wave in read_records(f"{DATA}/audio.{voice}.bin", True):
-            if (made := features(segs, track, wave, edges, factor)) is None:
+            ids, w, mel, f0 = features(segs, track, wave, edges, factor)
+            if len(ids) > LONGEST or not np.isfinite(track).all() or track.max() > 400:        # flite can yield a stray infinity
                 continue
-            ids, w, mel, f0 = made
             w = np.clip(w * 32767, -32768, 32767)
             for k, x in dict(ids=ids, wave=w, mel=mel, f0=f0).items():
                 files[k].write(np.ascontiguousarray(x, dtypes[k]).tobytes())

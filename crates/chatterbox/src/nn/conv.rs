@@ -1,6 +1,7 @@
 //! One-dimensional convolutions over time, channels last, as every network here keeps its signals: `[batch, time, channels]`.
 //! Weight normalisation is folded into plain weights at load.
 
+use burn::backend::Flex;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Tensor, TensorData, module};
 
@@ -184,9 +185,11 @@ impl Conv1d {
     pub fn forward_after(&self, before: Before<'_>, x: Tensor<3>) -> Tensor<3> {
         match &self.weights {
             Weights::Host { weight, bias } => {
-                let [batch, length, _] = x.dims();
-                let y = bias.repeat(batch * self.window().output_length(length));
-                self.add_on_host(y, before, x, weight)
+                let ([batch, length, _], device) = (x.dims(), x.device());
+                let shape = [batch, self.window().output_length(length), bias.len()];
+                let mut y = vec![0.0; shape.iter().product()];
+                self.add_on_host(&mut y, before, x, weight, bias);
+                host_tensor(y, shape, &device)
             }
             Weights::Device { weight, bias } => self.on_device(before.forward(x), weight, bias),
         }
@@ -196,13 +199,10 @@ impl Conv1d {
     pub fn add_forward_after(&self, residual: Tensor<3>, before: Before<'_>, x: Tensor<3>) -> Tensor<3> {
         match &self.weights {
             Weights::Host { weight, bias } => {
-                let mut y = host_values(residual).storage::<f32>().to_vec();
-                for row in y.chunks_exact_mut(bias.len()) {
-                    for (y, bias) in row.iter_mut().zip(bias) {
-                        *y += bias;
-                    }
-                }
-                self.add_on_host(y, before, x, weight)
+                let mut y = host_values(residual);
+                // In place, where nobody else holds the tensor.
+                self.add_on_host(y.storage_mut(), before, x, weight, bias);
+                Tensor::from_primitive::<Flex>(y)
             }
             Weights::Device { weight, bias } => residual + self.on_device(before.forward(x), weight, bias),
         }
@@ -214,19 +214,17 @@ impl Conv1d {
         Window { inputs, outputs, kernel, stride: self.stride, dilation: self.dilation, before, after }
     }
 
-    fn add_on_host(&self, mut y: Vec<f32>, before: Before<'_>, x: Tensor<3>, weight: &[f32]) -> Tensor<3> {
-        let device = x.device();
-        let [batch, length, inputs] = x.dims();
+    fn add_on_host(&self, y: &mut [f32], before: Before<'_>, x: Tensor<3>, weight: &[f32], bias: &[f32]) {
+        let [_, length, inputs] = x.dims();
         let window = self.window();
         let steps = window.output_length(length);
         if steps > 0 {
             let x = host_values(x);
             let signals = x.storage::<f32>().chunks_exact(length * inputs);
             for (y, x) in y.chunks_exact_mut(steps * window.outputs).zip(signals) {
-                convolve(y, x, before.on_host(), weight, window);
+                convolve(y, x, before.on_host(), weight, bias, window);
             }
         }
-        host_tensor(y, [batch, steps, window.outputs], &device)
     }
 
     fn on_device(&self, x: Tensor<3>, weight: &Tensor<3>, bias: &Tensor<1>) -> Tensor<3> {

@@ -56,15 +56,16 @@ pub(in crate::nn) enum Activation<'a> {
     },
 }
 
-/// Adds the convolution of `x` to `y`.
+/// Adds the convolution of `x` to `y`, and the bias.
 ///
 /// # Shapes
-/// `x` `[time, inputs]`, `weight` `[kernel · inputs, outputs]`, `y` `[output_length, outputs]`
+/// `x` `[time, inputs]`, `weight` `[kernel · inputs, outputs]`, `bias` `[outputs]`, `y` `[output_length, outputs]`
 pub(in crate::nn) fn convolve(
     y: &mut [f32],
     x: &[f32],
     activation: Activation<'_>,
     weight: &[f32],
+    bias: &[f32],
     window: Window,
 ) {
     debug_assert!(window.dilation == 1 || window.stride == 1, "no network here has both");
@@ -77,6 +78,11 @@ pub(in crate::nn) fn convolve(
     let weight = Matrix::of_rows(weight, kernel * inputs, outputs, outputs);
     y.par_chunks_mut(tile * outputs).enumerate().for_each_init(Vec::new, |scratch, (index, y)| {
         let steps = y.len() / outputs;
+        for row in y.chunks_exact_mut(outputs) {
+            for (y, bias) in row.iter_mut().zip(bias) {
+                *y += bias;
+            }
+        }
         let first = index * tile * stride;
         let rows = (steps - 1) * stride + window.reach() + 1;
         gather(arch, scratch, x, activation, window, first, rows);

@@ -2,7 +2,7 @@
 //!
 //! The state is a row that every claim and every acceptance asks in its own statement, so it holds from the moment it is
 //! committed, whoever sets it: this server, or the command line beside it. The value in memory is a copy for those who
-//! wait for a change.
+//! wait for a change, and for what status tells.
 
 use std::time::Duration;
 

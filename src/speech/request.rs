@@ -1,7 +1,7 @@
 //! From what somebody asked for to a [`SpeechRequest`].
 //!
 //! Every door (HTTP, the command line) fills a [`Draft`] and checks it here, so a field has one range, one default and
-//! one sentence that says what is wrong with it. What leaves this file is valid; nothing behind it checks again.
+//! one sentence that says what is wrong with it. What leaves this module is valid; nothing behind it checks again.
 
 mod bounds;
 mod sound;

@@ -1,3 +1,5 @@
+//! What each field makes of a request, and what is said of a wrong one.
+
 use super::*;
 use crate::speech::AudioFormat;
 use crate::speech::catalog::Offer;

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::kernels;
-use super::kernels::compact::Compact;
+use super::kernels::compact::{self, Compact};
 use crate::weights::{Scope, WeightError};
 
 /// A table of vectors.
@@ -22,11 +22,11 @@ enum Table {
 
 impl Embedding {
     pub fn load(scope: &Scope, rows: usize, width: usize) -> Result<Self, WeightError> {
-        let table = match scope.precision() {
-            Some(precision) if kernels::is_host(scope.device()) => {
+        let table = match compact::precision(scope) {
+            Some(precision) => {
                 Table::Compact(Compact::read(std::slice::from_ref(scope), rows, width, precision)?)
             }
-            _ => Table::Tensor(scope.tensor("weight", [rows, width])?),
+            None => Table::Tensor(scope.tensor("weight", [rows, width])?),
         };
         Ok(Self { table, device: scope.device().clone() })
     }

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData, module};
 use rayon::prelude::*;
 
 use super::kernels;
-use super::kernels::compact::Compact;
+use super::kernels::compact::{self, Compact};
 use crate::weights::{Scope, WeightError};
 
 /// `y = x·W + b`.
@@ -65,11 +65,11 @@ impl Linear {
     /// GPT-2's `Conv1D`, a linear layer that is stored as `[in, out]`.
     pub fn load_gpt2(scope: &Scope, inputs: usize, outputs: usize) -> Result<Self, WeightError> {
         let values = scope.values("weight", &[inputs, outputs])?;
-        let weight = match scope.precision() {
-            Some(precision) if kernels::is_host(scope.device()) => {
+        let weight = match compact::precision(scope) {
+            Some(precision) => {
                 Weight::Compact(Compact::of_rows(&transposed(&values, inputs, outputs), inputs, precision))
             }
-            _ => Weight::Tensor(scope.upload(values, [inputs, outputs])),
+            None => Weight::Tensor(scope.upload(values, [inputs, outputs])),
         };
         Ok(Self { weight, bias: Some(scope.tensor("bias", [outputs])?) }.kept_as(scope))
     }
@@ -90,7 +90,7 @@ impl Linear {
 
     /// The `weight` of each branch, `[out, in]`, their outputs side by side, kept as `scope` says.
     fn read(scope: &Scope, branches: &[Scope], inputs: usize, outputs: usize) -> Result<Self, WeightError> {
-        if let Some(precision) = scope.precision().filter(|_| kernels::is_host(scope.device())) {
+        if let Some(precision) = compact::precision(scope) {
             let weight = Weight::Compact(Compact::read(branches, outputs, inputs, precision)?);
             return Ok(Self { weight, bias: None });
         }

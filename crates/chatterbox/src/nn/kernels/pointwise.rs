@@ -50,11 +50,12 @@ impl<F: Fn(f32) -> f32> WithSimd for Apply<'_, F> {
     }
 }
 
+/// 1.5·2²³: added to a smaller number it rounds to the nearest whole one, ties to even, and leaves it in the lowest bits.
+pub(super) const SHIFT: f32 = 12_582_912.0;
+
 /// e^x to two units in the last place for −87 ≤ x ≤ 88, the bounds beyond.
 #[inline(always)]
 pub(in crate::nn) fn exp(x: f32) -> f32 {
-    // Adding 1.5·2²³ rounds to a whole number and leaves it in the low bits.
-    const SHIFT: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 88.0);
@@ -75,7 +76,6 @@ pub(in crate::nn) fn exp(x: f32) -> f32 {
 /// sin²(x), to 1e-7 for |x| up to some thousands.
 #[inline(always)]
 pub(in crate::nn) fn sine_squared(x: f32) -> f32 {
-    const SHIFT: f32 = 12_582_912.0;
     // π in three parts, the first two short enough to be multiplied exactly.
     const PI_1: f32 = 3.140_625;
     const PI_2: f32 = 9.670_257_6e-4;

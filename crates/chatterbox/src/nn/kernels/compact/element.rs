@@ -6,6 +6,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::nn::kernels::pointwise::SHIFT;
+
 /// Weights that share a scale, and the granularity to which rows are padded.
 pub(super) const BLOCK: usize = 64;
 
@@ -47,8 +49,6 @@ impl Element for i8 {
 
 /// Rounds up to a block to integers of −127 to 127; returns what they are to be multiplied with.
 pub(super) fn quantise(values: &[f32], out: &mut [i8]) -> f32 {
-    // Added to a smaller number, it leaves that one's nearest integer, ties to even, in the lowest bits of the sum.
-    const TO_INTEGER: f32 = 12_582_912.0;
     let mut block = [0.0; BLOCK];
     block[..values.len()].copy_from_slice(values);
     // As many maxima as vectors have lanes; `f32::max` would keep the compiler from using them.
@@ -61,7 +61,7 @@ pub(super) fn quantise(values: &[f32], out: &mut [i8]) -> f32 {
     let largest = largest.into_iter().fold(0.0, f32::max);
     let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
     for (out, value) in out.iter_mut().zip(block) {
-        *out = (value * inverse + TO_INTEGER).to_bits() as i8;
+        *out = (value * inverse + SHIFT).to_bits() as i8;
     }
     largest / 127.0
 }

@@ -12,6 +12,7 @@ use half::slice::HalfFloatSliceExt as _;
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::is_host;
 use crate::weights::{Precision, Scope, WeightError};
 use element::BLOCK;
 
@@ -36,6 +37,11 @@ enum Elements {
         values: Vec<i8>,
         scales: Vec<f32>,
     },
+}
+
+/// How the layers of `scope` keep weights in this form, if they do: those that decode, on the CPU.
+pub(crate) fn precision(scope: &Scope) -> Option<Precision> {
+    scope.precision().filter(|_| is_host(scope.device()))
 }
 
 /// Rows that a thread rounds at least, so that handing them out costs nothing beside.

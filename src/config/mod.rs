@@ -6,6 +6,7 @@
 
 mod layers;
 mod lexicon;
+mod reader;
 pub mod saved;
 mod settings;
 pub mod upstream;

@@ -25,6 +25,9 @@ use crate::speech::engine::{Engine, EngineSettings, ModelState};
 use crate::voices::{Library, Limits};
 use crate::wyoming;
 
+/// Threads for work that waits for a disk or a processor, beside those of clients that wait for sound.
+const FILE_THREADS: usize = 64;
+
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(super) struct ServeArgs {
     /// Address to listen on; 0.0.0.0 serves the whole network [default: 127.0.0.1]
@@ -59,8 +62,13 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
     let data_dir = place.data_dir()?;
     check_disk(&data_dir, settings.job_queue.allow_network_disk)?;
     let models = place.models(&settings)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    // Whoever waits for sound may hold a thread; files need some beside those.
+    let threads = settings.limits.max_waiting_requests + FILE_THREADS;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
     let requires_keys = settings.requires_keys();
     if requires_keys
         && let Wyoming { enabled: true, without_keys: false, host, port, .. } = &settings.wyoming

@@ -15,6 +15,8 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::Context;
+use super::error::ApiError;
+use super::stream::permit;
 use super::tts::{Status, timestamp};
 use crate::jobs::Job;
 
@@ -31,7 +33,11 @@ struct Entry {
 }
 
 /// The completed ones of these jobs, in this order. `name` goes without extension.
-pub(super) fn archive(context: &Context, jobs: &[Job], name: &str) -> Response {
+///
+/// # Errors
+/// [`ApiError::TooManyWaiting`]: an archive holds a thread until its client has taken it, like other sound that is waited for.
+pub(super) fn archive(context: &Context, jobs: &[Job], name: &str) -> Result<Response, ApiError> {
+    let permit = permit(context)?;
     let entries: Vec<Entry> = jobs
         .iter()
         .filter_map(|job| Some((job, context.jobs.result_path(job)?)))
@@ -48,6 +54,7 @@ pub(super) fn archive(context: &Context, jobs: &[Job], name: &str) -> Response {
         if let Err(error) = write(entries, SyncIoBridge::new(made)) {
             tracing::debug!(%error, "an archive was not sent to its end");
         }
+        drop(permit);
     });
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
@@ -55,7 +62,7 @@ pub(super) fn archive(context: &Context, jobs: &[Job], name: &str) -> Response {
     if let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{name}.zip\"")) {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
-    (headers, Body::from_stream(ReaderStream::with_capacity(sent, BUFFER))).into_response()
+    Ok((headers, Body::from_stream(ReaderStream::with_capacity(sent, BUFFER))).into_response())
 }
 
 fn write(entries: Vec<Entry>, out: impl Write) -> io::Result<()> {

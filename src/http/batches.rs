@@ -229,7 +229,7 @@ pub(super) async fn result(
     }
     let name = archive_name("declaim_batch");
     match asked.get("as").map(String::as_str) {
-        None | Some("zip") => Ok(archive(&context, &jobs, &name)),
+        None | Some("zip") => archive(&context, &jobs, &name),
         Some("joined") => {
             let wanted = asked.get("format").map_or(Format::Wav.name(), String::as_str);
             let encoding = whole(&batch, &jobs, wanted)?;

@@ -126,7 +126,9 @@ pub enum ApiError {
         "{limit} clients are listening to jobs already. Try again later, or ask for the status now and then."
     )]
     TooManyFollowers { limit: usize },
-    #[error("{limit} clients are waiting for speech already. Try again later, or use POST /tts/enqueue.")]
+    #[error(
+        "{limit} clients are waiting for sound already. Try again later; POST /tts/enqueue does not wait."
+    )]
     TooManyWaiting { limit: usize },
     #[error("The speech is not finished yet. Job {0} goes on: fetch /tts/{0}/result later.")]
     WaitedTooLong(JobId),

@@ -290,7 +290,7 @@ pub(super) async fn export(
     if jobs.iter().all(|job| job.output.is_none()) {
         return Err(ApiError::NothingToExport);
     }
-    Ok(archive(&context, &jobs, &archive_name("declaim_jobs")))
+    archive(&context, &jobs, &archive_name("declaim_jobs"))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(super) async fn metrics(State(context): State<Context>) -> Result<Response, 
     );
     page.gauge(
         "declaim_waiting_requests",
-        "Clients that wait for speech in the answer.",
+        "Clients that wait for sound in the answer.",
         taken(limits.max_waiting_requests, context.waiting.available_permits()),
     );
     process::tell(&mut page);

@@ -84,7 +84,7 @@ pub struct Context {
     requires_keys: bool,
     /// Where settings are saved that come over the network.
     saved_settings: Arc<Path>,
-    /// A permit per client that waits for `POST /tts`.
+    /// A permit per client that waits for sound, or takes it bit by bit: each holds a thread.
     waiting: Arc<Semaphore>,
     /// A permit per clip that is being received and decoded, which takes memory and a processor.
     uploading: Arc<Semaphore>,

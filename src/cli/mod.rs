@@ -32,6 +32,8 @@ pub use error::CliError;
 use place::Place;
 use serve::ServeArgs;
 
+use crate::speech::chatterbox::keep_tuning_in;
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 130 interrupted.
 Settings can also stand in DATA/config.yaml or in the environment, as DECLAIM_SERVER__PORT=9000.";
@@ -90,6 +92,9 @@ pub fn run() -> ExitCode {
         let message =
             "--host, --port, --model and --device go after the command, as in `declaim serve --port 9000`";
         Cli::command().error(clap::error::ErrorKind::ArgumentConflict, message).exit();
+    }
+    if let Ok(data_dir) = place.data_dir() {
+        keep_tuning_in(&data_dir.join("tuning"));
     }
     let done = match command {
         None => serve::run(&place, top_level),

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::device::Choice;
 use crate::noise::{Noise as _, Seeded};
-use crate::pipeline::LoadError;
+use crate::pipeline::{LoadError, load_networks};
 use crate::s3gen::{Cut, Reference, S3Gen};
 use crate::t3::{Speaker, T3, T3Error, sampling};
 use crate::variant::{MEL_BINS, ModelConfig};
@@ -241,12 +241,13 @@ impl Bench {
             }
         };
         let precision = choice.rounding_for(&config.t3);
+        let (t3, s3gen) = load_networks(&config, t3, s3gen, choice)?;
         let mut noise = Seeded::new(1);
         let prompt_tokens = if config.t3.prompt_tokens == 0 { 0 } else { options.prompt_tokens };
         let bench = Self {
             precision,
-            t3: T3::load(&t3.root().decoding(precision), &config.t3, choice.granularity)?,
-            s3gen: S3Gen::load(&s3gen.root(), &config.s3gen, &config.hift, choice.granularity)?,
+            t3,
+            s3gen,
             speaker: Speaker {
                 embedding: noise.normal("speaker", config.t3.speaker_width),
                 prompt: some_tokens(config.t3.prompt_tokens, config.s3gen.vocab),

@@ -125,27 +125,8 @@ pub struct Times {
 impl Chatterbox {
     /// Reads every weight to the device and holds the checkpoint to what the networks ask for.
     pub fn load(checkpoint: Checkpoint, choice: &Choice) -> Result<Self, LoadError> {
-        let Checkpoint { name, config, tokenizer, t3: t3_weights, s3gen: s3gen_weights } = checkpoint;
-        let t3_weights = t3_weights.in_half(choice.precision == Precision::F16);
-        let rounding = choice.rounding_for(&config.t3);
-        let load_t3 = || -> Result<T3, LoadError> {
-            let t3 = T3::load(&t3_weights.root().decoding(rounding), &config.t3, choice.granularity)?;
-            t3_weights.finish(&t3::UNUSED)?;
-            Ok(t3)
-        };
-        let load_s3gen = || -> Result<S3Gen, LoadError> {
-            let scope = &s3gen_weights.root();
-            let s3gen = S3Gen::load(scope, &config.s3gen, &config.hift, choice.granularity)?;
-            s3gen_weights.finish(&s3gen::UNUSED)?;
-            Ok(s3gen)
-        };
-        let (t3, s3gen) = if choice.is_gpu {
-            (load_t3()?, load_s3gen()?)
-        } else {
-            // Reordering weights is work for all cores; two files are read without waiting for each other.
-            let (t3, s3gen) = rayon::join(load_t3, load_s3gen);
-            (t3?, s3gen?)
-        };
+        let Checkpoint { name, config, tokenizer, t3, s3gen } = checkpoint;
+        let (t3, s3gen) = load_networks(&config, t3, s3gen, choice)?;
         Ok(Self { name, config, tokenizer, t3, s3gen, device: choice.device.clone(), on_gpu: choice.is_gpu })
     }
 
@@ -227,6 +208,33 @@ impl Chatterbox {
         let times = Times { mel: mel_at - started, samples: mel_at.elapsed(), ..before };
         Ok(Utterance { samples, tokens, stopped: decoded.stopped, times })
     }
+}
+
+/// Reads both networks to the device, each in the numbers that are right there.
+pub(crate) fn load_networks(
+    config: &ModelConfig,
+    t3: Weights,
+    s3gen: Weights,
+    choice: &Choice,
+) -> Result<(T3, S3Gen), LoadError> {
+    let t3 = t3.in_half(choice.precision == Precision::F16);
+    let rounding = choice.rounding_for(&config.t3);
+    let load_t3 = || -> Result<T3, LoadError> {
+        let network = T3::load(&t3.root().decoding(rounding), &config.t3, choice.granularity)?;
+        t3.finish(&t3::UNUSED)?;
+        Ok(network)
+    };
+    let load_s3gen = || -> Result<S3Gen, LoadError> {
+        let network = S3Gen::load(&s3gen.root(), &config.s3gen, &config.hift, choice.granularity)?;
+        s3gen.finish(&s3gen::UNUSED)?;
+        Ok(network)
+    };
+    if choice.is_gpu {
+        return Ok((load_t3()?, load_s3gen()?));
+    }
+    // Reordering weights is work for all cores; two files are read without waiting for each other.
+    let (t3, s3gen) = rayon::join(load_t3, load_s3gen);
+    Ok((t3?, s3gen?))
 }
 
 /// What of T3's tokens can be vocoded, and the silence behind it that keeps the end from being cut.

@@ -11,6 +11,8 @@ mod wishes;
 #[cfg(test)]
 mod word_times;
 
+use std::path::Path;
+
 pub use chatterbox::bench;
 use chatterbox::device::{Choice, Request};
 use chatterbox::text::Language;
@@ -136,6 +138,11 @@ pub fn measure(
         chatterbox::device::limit_threads(threads).map_err(not_loaded)?;
     }
     bench::run(options, &start(device)?, progress).map_err(not_loaded)
+}
+
+/// Where a GPU's tuning is kept. Comes before everything that starts a device.
+pub fn keep_tuning_in(folder: &Path) {
+    chatterbox::device::keep_tuning_in(folder);
 }
 
 /// Starts the device asked for and logs which one it is and why.

@@ -11,6 +11,19 @@ use super::{Adapter, Choice, Class, DeviceError, GraphicsApi};
 /// Lengths grow in steps of this many positions (2.6 s of speech): few shapes, little waste.
 const GRANULARITY: usize = 64;
 
+/// What burn is asked for in its variables still holds; only where it would put the files is ours to say.
+#[cfg(feature = "kept-tuning")]
+pub(super) fn keep_tuning_in(folder: &std::path::Path) {
+    use burn::cubecl::config::cache::CacheConfig;
+    use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig as _};
+
+    let mut config = CubeClRuntimeConfig::default().override_from_env();
+    config.environment.path = CacheConfig::Directory(folder.to_owned());
+    // Shaders that were compiled to machine code, where burn can keep those.
+    config.compilation.cache = true;
+    CubeClRuntimeConfig::try_set(config);
+}
+
 pub(super) fn adapters() -> Vec<Adapter> {
     let apis = [
         (GraphicsApi::Vulkan, wgpu::Backends::VULKAN),

@@ -10,6 +10,7 @@ mod gpu;
 mod probe;
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 pub use burn::tensor::Device;
@@ -247,7 +248,7 @@ pub fn expects_gpu(request: Request) -> bool {
 fn may_have_gpu() -> bool {
     const NODES: [&str; 6] =
         ["/dev/dri", "/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/mali0", "/dev/kgsl-3d0"];
-    !cfg!(target_os = "linux") || NODES.iter().any(|node| std::path::Path::new(node).exists())
+    !cfg!(target_os = "linux") || NODES.iter().any(|node| Path::new(node).exists())
 }
 
 fn by_name(request: Request) -> Result<Choice, DeviceError> {
@@ -280,6 +281,15 @@ pub fn limit_threads(threads: usize) -> Result<(), DeviceError> {
         .num_threads(threads)
         .build_global()
         .map_err(|error| DeviceError::Threads(error.into()))
+}
+
+/// Keeps in this folder which kernels were the fastest, so that only the first start on a GPU searches for them. Must come
+/// before the first device, and only the first call counts. Builds without the feature `kept-tuning` search at every start.
+pub fn keep_tuning_in(folder: &Path) {
+    #[cfg(feature = "kept-tuning")]
+    gpu::keep_tuning_in(folder);
+    #[cfg(not(feature = "kept-tuning"))]
+    let _ = folder;
 }
 
 fn start(adapter: &Adapter, reason: &str) -> Result<Choice, DeviceError> {

@@ -42,9 +42,9 @@ def main():
     for index, voice in enumerate(VOICES):
         factor, edges = gain(voice), pitch_edges()[voice]
         for _, segs, track, wave in read_records(f"{DATA}/audio.{voice}.bin", True):
-            ids, w, mel, f0 = features(segs, track, wave, edges, factor)
-            if len(ids) > LONGEST or not np.isfinite(track).all() or track.max() > 400:        # flite can yield a stray infinity
+            if sum(s[1] for s in segs) > LONGEST or not np.isfinite(track).all() or track.max() > 400:     # flite can yield a stray infinity
                 continue
+            ids, w, mel, f0 = features(segs, track, wave, edges, factor)
             w = np.clip(w * 32767, -32768, 32767)
             for k, x in dict(ids=ids, wave=w, mel=mel, f0=f0).items():
                 files[k].write(np.ascontiguousarray(x, dtypes[k]).tobytes())

@@ -6,7 +6,7 @@ import glob, gzip, html, random, re, subprocess, sys
 import templates
 from common import clean
 
-QUOTA = dict(bible=9000, faq=36000, glosses=26000, templates=44000)         # the other sources: all of it
+QUOTA = dict(bible=7000, faq=26000, glosses=20000, templates=30000)         # the other sources: all of it
 PLAIN = re.compile(r"^[A-Za-z][A-Za-z ,.?!;'\"-]*$")
 
 
@@ -49,6 +49,7 @@ def sources(held):
     yield "examples", cleaned(q[0].upper() + q[1:] for q in re.findall(r'; "([^"]{8,160})"', wordnet))
     yield "glosses", cleaned(re.findall(r"(?:^| )(?:n|v|adj|adv)? ?\d*: ([^;:\[\"]{10,140})(?=;| \[|$)", wordnet))
     yield "templates", (s for s in templates.sentences(60000) if len(s) < 170 and s.lower() not in held)
+    yield "short", (s for s in templates.short(60000) if len(s) < 120 and s.lower() not in held)
 
 
 def main():
@@ -61,7 +62,7 @@ def main():
         lines += found[:QUOTA.get(name)]
     rng.shuffle(lines)
     several = []                                   # prompts of some sentences, up to about 300 characters
-    while len(several) < len(lines) // 12:
+    while len(several) < len(lines) // 25:
         joined = " ".join(rng.sample(lines, rng.randint(2, 4)))
         if len(joined) <= 320:
             several.append(joined)

@@ -1,4 +1,4 @@
-"""Made-up everyday sentences: names, dates, numbers as words, questions, lists, letters."""
+"""Made-up prompts: everyday sentences with names, dates and numbers as words; and short ones, of words, names, letters and lists."""
 import gzip, random, re, subprocess
 from common import clean
 
@@ -133,16 +133,40 @@ def number(rng):
     return rng.choice(["nineteen", "twenty"]) + " " + rng.choice(TENS) + " " + rng.choice(ONES[:9])
 
 
-def sentences(count):
-    """`count` filled templates; the same ones every time."""
-    rng = random.Random(2)
+def fields():
+    """What stands for each letter of a template."""
     names = [n for n in gzip.open("/usr/share/dict/propernames.gz", "rt", errors="ignore").read().split() if n.isalpha() and n.isascii()]
     atlas = subprocess.run(["zcat", "/usr/share/misc/cities.dat.gz", "/usr/share/misc/countries.gz"], capture_output=True, check=True)
     places = re.findall(r"(?m)^([A-Z][a-z]+)\b", atlas.stdout.decode("utf8", "replace"))
     words = [w for w in open("/usr/share/dict/american-english-large").read().split()
              if w.isascii() and w.isalpha() and w.islower() and 3 <= len(w) <= 14]
-    fields = dict(N=names + NAMES, P=places + PLACES, d=DAYS, m=MONTHS, o=ORDINALS, w=words, n=NOUNS, a=ADJECTIVES, v=VERBS, p=PAST,
-                  h=ONES[:12], S=PRONOUNS, A=ADVERBS, L=LETTERS)
+    return dict(N=names + NAMES, P=places + PLACES, d=DAYS, m=MONTHS, o=ORDINALS, w=words, n=NOUNS, a=ADJECTIVES, v=VERBS, p=PAST,
+                h=ONES[:12], S=PRONOUNS, A=ADVERBS, L=LETTERS)
+
+
+def filled(templates, count, seed):
+    rng, known = random.Random(seed), fields()
     for _ in range(count):
-        text = re.sub(r"%(.)", lambda m: number(rng) if m[1] == "#" else rng.choice(fields[m[1]]), rng.choice(TEMPLATES))
+        text = re.sub(r"%(.)", lambda m: number(rng) if m[1] == "#" else rng.choice(known[m[1]]), rng.choice(templates))
         yield clean(text[0].upper() + text[1:])
+
+
+def sentences(count):
+    """`count` filled templates; the same ones every time."""
+    return filled(TEMPLATES, count, 2)
+
+
+def short(count):
+    """`count` prompts of a few words, names or letters: many spellings and many stops for little training, and the places where
+    sentences teach least. The same ones every time."""
+    return filled([t for k in "wwNnPavpLL" for t in alone(k) + several(k, 8)] + [t for k in "dmo#" for t in alone(k) + several(k, 4)],
+                  count, 3)
+
+
+def alone(kind):
+    return [f"%{kind}{end}" for end in ".?!"] * 2
+
+
+def several(kind, most):
+    rows = [[f"%{kind}"] * n for n in range(2, most + 1)]
+    return [f"{', '.join(r)}." for r in rows] + [f"{', '.join(r)}, and %{kind}." for r in rows] + [" ".join(r) + "." for r in rows]

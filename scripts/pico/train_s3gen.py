@@ -13,7 +13,6 @@ from features import Features
 PREDICTED = f"{DATA}/predicted.npz"
 
 
-
 def collate(data, rows, voices):
     """Padded (tokens, their numbers, mels, voices' vectors); a row is one utterance or two that are said one after the other."""
     tokens = [torch.cat([data.tokens(i) for i in row]) for row in rows]
@@ -116,8 +115,10 @@ def main():
         r = torch.where(torch.rand(size, device=device) < .15, t + .5, 1.0)
         at = t[:, None, None]
         x = at * (mel + .3 * torch.randn_like(mel)) * mask        # at t > 0 a slightly wrong mel, to be put right
-        mu, speaker = encode(net, tokens, lengths, speaker)
-        v = net.decoder.estimator(x, mask=mask, mu=mu, t=t, spks=speaker, cond=torch.zeros_like(mu), r=r)
+        with run.products():
+            mu, speaker = encode(net, tokens, lengths, speaker)
+            v = net.decoder.estimator(x, mask=mask, mu=mu, t=t, spks=speaker, cond=torch.zeros_like(mu), r=r)
+        mu, v = mu.float(), v.float()
         off, count = (v * (1 - at) - (mel - x)) * mask, mask.sum() * mel.shape[1]
         flow = (off.abs() + .2 * off.pow(2)).sum() / count
         encoder = ((mu - mel).abs() * mask).sum() / count

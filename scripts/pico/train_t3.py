@@ -142,7 +142,7 @@ def main():
         if not run.going():
             break
         x, y, at = (t.to(device) for t in prompts.batch(rows, len(speakers)))
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with run.products():
             h, guided, peaks = forward(net, speakers, x, at)
             logits = net.speech_head(h[y >= 0])
         entropy = F.cross_entropy(logits.float(), y[y >= 0])

@@ -12,6 +12,7 @@ def options(doc, **defaults):
     parser.add_argument("--batch", type=int, default=defaults["batch"], help=defaults["batch_help"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bf16", action="store_true", help="products in bf16 on a CPU too: T3 in half of the time where it has them (AVX512-BF16)")
     parser.add_argument("--fresh", action="store_true", help="from random weights, not from the shipped ones")
     parser.add_argument("--end", type=float, default=1.0, help="share of the learning rate that is left at the end")
     return parser
@@ -55,6 +56,10 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = self.a.lr * group.get("scale", 1.0) * share
         return past < 1 and not self.stopped
+
+    def products(self):
+        """The context of a forward pass whose products may be rounded."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.a.bf16 or self.device.type == "cuda")
 
     def step(self, loss, parts, clip):
         for optimizer in self.optimizers:

@@ -6,7 +6,7 @@ import { OwnServer, test } from "./harness.mjs";
 import { generate, QUICK, waitUntilFinished } from "./steps.mjs";
 
 // No key; a key that is no administrator's; what another key has made; and the server stops before the page does.
-const REFUSED = /Failed to load resource: the server responded with a status of (401|403|404)|net::ERR_CONNECTION_REFUSED/;
+const REFUSED = /Failed to load resource: the server responded with a status of (401|403|404)|net::ERR_CONNECTION_(REFUSED|RESET)/;
 
 test("the page asks for a key, goes on where one was, and an administrator makes and revokes keys", {
   expectedErrors: REFUSED, ownServer: true,

@@ -16,7 +16,6 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::Context;
 use super::error::ApiError;
-use super::stream::permit;
 use super::tts::{Status, timestamp};
 use crate::jobs::Job;
 
@@ -37,7 +36,7 @@ struct Entry {
 /// # Errors
 /// [`ApiError::TooManyWaiting`]: an archive holds a thread until its client has taken it, like other sound that is waited for.
 pub(super) fn archive(context: &Context, jobs: &[Job], name: &str) -> Result<Response, ApiError> {
-    let permit = permit(context)?;
+    let permit = context.wait()?;
     let entries: Vec<Entry> = jobs
         .iter()
         .filter_map(|job| Some((job, context.jobs.result_path(job)?)))

@@ -28,8 +28,7 @@ pub(super) async fn convert(
     caller: Caller,
     form: Request,
 ) -> Result<Response, ApiError> {
-    let limit = context.settings.limits.max_waiting_requests;
-    let _permit = context.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
+    let _permit = context.wait()?;
     let (request, recording) = {
         // Receiving and decoding take memory and a processor; speaking has its own queue.
         let _permit = context.uploading.acquire().await.map_err(|_closed| ApiError::Bug)?;

@@ -116,6 +116,13 @@ impl Context {
         }
     }
 
+    /// The right to wait for sound, until it is dropped.
+    fn wait(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let limit = self.settings.limits.max_waiting_requests;
+        let permit = Arc::clone(&self.waiting).try_acquire_owned();
+        permit.map_err(|_none_left| ApiError::TooManyWaiting { limit })
+    }
+
     /// The right to listen to what happens to jobs, until it is dropped.
     fn follow(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         let limit = self.settings.limits.max_followers;

@@ -61,8 +61,7 @@ impl Context {
     /// it goes on.
     pub async fn spoken(&self, client: Client, request: SpeechRequest) -> Result<Job, ApiError> {
         self.speaks_now()?;
-        let limit = self.settings.limits.max_waiting_requests;
-        let _permit = self.waiting.try_acquire().map_err(|_none_left| ApiError::TooManyWaiting { limit })?;
+        let _permit = self.wait()?;
         let model = request.model.clone().unwrap_or_default();
         let accepted = Instant::now();
         let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };

@@ -57,7 +57,7 @@ pub(super) async fn stream(
         }
     };
     let format = format_asked(&asked)?;
-    let permit = permit(&context)?;
+    let permit = context.wait()?;
     let listening = context.jobs.listen(id);
     let job = find(&context, &caller, id).await?;
     if job.status.is_final() {
@@ -94,7 +94,7 @@ pub(super) async fn spoken_as(
     form: impl Form,
 ) -> Result<Response, ApiError> {
     streamable(request.format)?;
-    let permit = permit(context)?;
+    let permit = context.wait()?;
     let accepted = Instant::now();
     let job = NewJob { client, ..NewJob::new(request, Priority::Interactive) };
     let (job, sound) = Sound::of(context, job).await?;
@@ -142,11 +142,6 @@ impl Form for Plain {
     fn piece(&mut self, piece: Piece) -> Bytes {
         piece.bytes
     }
-}
-
-pub(super) fn permit(context: &Context) -> Result<OwnedSemaphorePermit, ApiError> {
-    let limit = context.settings.limits.max_waiting_requests;
-    context.waiting.clone().try_acquire_owned().map_err(|_none_left| ApiError::TooManyWaiting { limit })
 }
 
 pub(super) fn streamable(format: AudioFormat) -> Result<(), ApiError> {

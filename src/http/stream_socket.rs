@@ -18,7 +18,7 @@ use super::Context;
 use super::caller::Caller;
 use super::error::ApiError;
 use super::extract::{Fields, parse};
-use super::stream::{Sound, permit, streamable};
+use super::stream::{Sound, streamable};
 use super::tts::checked;
 use crate::jobs::{NewJob, Priority};
 use crate::speech::request::DraftError;
@@ -32,7 +32,7 @@ pub(super) async fn socket(
     caller: Caller,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
-    let permit = permit(&context)?;
+    let permit = context.wait()?;
     let limit = context.settings.limits.max_body_bytes;
     let line = Line {
         context,

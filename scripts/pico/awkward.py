@@ -6,7 +6,7 @@ not stop, the phone errors against the teacher's phones, and whether pauses and 
 import argparse
 import numpy as np, torch
 from common import BASE, HERE, LEFT, PHONE_OF, SHIPPED, VOICES, VOWELS, phones_of, pitch_edges, tokens_of
-from evaluate import rate, teacher
+from evaluate import rate, taught
 from recogniser import edits
 from speaking import Pico
 
@@ -60,7 +60,7 @@ def main():
         for index, text in enumerate(texts):
             voice = VOICES[index % len(VOICES)]
             _, tokens, stopped = pico.tokens(text, voice)
-            segments = teacher([text], voice, "text")[0][1]
+            segments = taught([text], voice, "text")[0][1]
             wanted = [s[0] for s in segments if s[0] != "pau"]
             right = tokens_of(segments, pitch_edges()[voice])[0]
             told.append([pauses(right), pauses(tokens), final_pitch(right), final_pitch(tokens)])

@@ -3,26 +3,25 @@
     evaluate.py [--weights FOLDER] [--stages vocoder,s3gen,all] [--out metrics.json] SENTENCES...
 
 The stages: teacher's mels through the vocoder; teacher's tokens through S3Gen and the vocoder; all of it from text. The teacher is
-the frame-rounded Flite audio (WORK/teacher, made of teacher.c).
+Flite with phones and pitch rounded as the speech tokens round them (teacher.c).
 """
 import argparse, json, os, subprocess, time
 import numpy as np, pyloudnorm, torch
+import teacher
 from common import LOUDNESS, RATE, VOICES, WORK, clean, phones_of, pitch_edges, read_records
 from features import features
 from recogniser import Recogniser, edits
 from speaking import Pico
 
-STRETCH = "1.05"
 
-
-def teacher(texts, voice, mode):
+def taught(texts, voice, mode):
     """The teacher's records of some texts: mode `audio`, or `text` for phones only."""
     os.makedirs(f"{WORK}/evaluation", exist_ok=True)
     at = f"{WORK}/evaluation/{voice}.{os.getpid()}"
     with open(f"{at}.txt", "w") as f:
         f.write("".join(clean(t) + "\n" for t in texts))
     with open(f"{at}.txt") as lines, open(f"{at}.bin", "wb") as out:
-        subprocess.run([f"{WORK}/teacher", voice, mode, STRETCH], stdin=lines, stdout=out, check=True)
+        subprocess.run(teacher.command(voice, mode), stdin=lines, stdout=out, check=True)
     records = list(read_records(f"{at}.bin", mode == "audio"))
     os.remove(f"{at}.txt")
     os.remove(f"{at}.bin")
@@ -41,7 +40,7 @@ def rate(counts):
 
 
 def measure(pico, judge, texts, voice, stages):
-    records = teacher(texts, voice, "audio")
+    records = taught(texts, voice, "audio")
     gain, edges = factor(records), pitch_edges()[voice]
     heard = {k: [] for k in ("teacher", *stages)}
     takes, phones, off, elements, unstopped, spent = [], [], 0.0, 0, 0, 0.0

@@ -8,7 +8,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import soxr, torch
 from common import RATE, SHIPPED, VOICES, pitch_edges, tokens_of
-from evaluate import factor, teacher
+from evaluate import factor, taught
 from speaking import Pico
 
 
@@ -23,7 +23,7 @@ def main():
     pico = Pico()
     figure, axes = plt.subplots(3, len(VOICES), figsize=(13, 8), sharex=True, sharey=True, layout="constrained")
     for column, voice in enumerate(VOICES):
-        record = teacher([text], voice, "audio")[0]
+        record = taught([text], voice, "audio")[0]
         ids, _ = tokens_of(record[1], pitch_edges()[voice])
         waves = {"teacher": soxr.resample(record[3] / 32768 * factor([record]), 16000, RATE),
                  "S3Gen and vocoder, of the teacher's tokens": pico.wave(pico.mel(ids, voice)),

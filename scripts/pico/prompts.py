@@ -61,10 +61,10 @@ def main():
         print(name, len(found), flush=True)
         lines += found[:QUOTA.get(name)]
     rng.shuffle(lines)
-    several = []                                   # prompts of some sentences, up to about 300 characters
-    while len(several) < len(lines) // 25:
-        joined = " ".join(rng.sample(lines, rng.randint(2, 4)))
-        if len(joined) <= 320:
+    several = []                                   # prompts of some sentences, up to about 300 characters: a third of all that is read
+    while len(several) < len(lines) // 7:
+        joined = " ".join(rng.sample(lines, rng.randint(2, 6)))
+        if 120 < len(joined) <= 320:
             several.append(joined)
     lines = list(dict.fromkeys(lines + several))
     rng.shuffle(lines)

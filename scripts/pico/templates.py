@@ -140,7 +140,9 @@ def fields():
     places = re.findall(r"(?m)^([A-Z][a-z]+)\b", atlas.stdout.decode("utf8", "replace"))
     words = [w for w in open("/usr/share/dict/american-english-large").read().split()
              if w.isascii() and w.isalpha() and w.islower() and 3 <= len(w) <= 14]
-    return dict(N=names + NAMES, P=places + PLACES, d=DAYS, m=MONTHS, o=ORDINALS, w=words, n=NOUNS, a=ADJECTIVES, v=VERBS, p=PAST,
+    common = [w for size in (10, 20) for kind in ("english", "american")
+              for w in open(f"/usr/share/dict/scowl/{kind}-words.{size}", encoding="latin-1").read().split() if w.isalpha() and w.isascii() and len(w) > 1]
+    return dict(N=names + NAMES, P=places + PLACES, c=common, d=DAYS, m=MONTHS, o=ORDINALS, w=words, n=NOUNS, a=ADJECTIVES, v=VERBS, p=PAST,
                 h=ONES[:12], S=PRONOUNS, A=ADVERBS, L=LETTERS)
 
 
@@ -159,7 +161,7 @@ def sentences(count):
 def short(count):
     """`count` prompts of a few words, names or letters: many spellings and many stops for little training, and the places where
     sentences teach least. The same ones every time."""
-    return filled([t for k in "wwNnPavpLL" for t in alone(k) + several(k, 8)] + [t for k in "dmo#" for t in alone(k) + several(k, 4)],
+    return filled([t for k in "ccccwwNNnPavpLL" for t in alone(k) + several(k, 8)] + [t for k in "dmo#" for t in alone(k) + several(k, 4)],
                   count, 3)
 
 

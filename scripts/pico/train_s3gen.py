@@ -45,7 +45,7 @@ def batches(data, frames, rng):
     usable = np.flatnonzero(np.arange(len(data)) % 100)
     while True:
         order = rng.permutation(usable)
-        for at in range(0, len(order) - 192, 192):
+        for at in range(0, len(order), 192):
             chunk = order[at:at + 192]
             rows = [(int(i),) for i in chunk]
             if rng.random() < .15:

@@ -49,7 +49,7 @@ class Run:
 
     def going(self):
         """Whether another step is due; sets its learning rate."""
-        past = (time.time() - self.begun) / 60 / self.a.minutes
+        past = (time.time() - self.begun) / 60 / self.a.minutes if self.a.minutes else 1.0
         warm = min(1.0, (self.steps - self.first + 1) / self.WARM)
         share = warm * (1 - (1 - self.a.end) * min(1.0, past))
         for optimizer in self.optimizers:

@@ -59,7 +59,8 @@ def main():
         found = list(dict.fromkeys(found))
         rng.shuffle(found)
         print(name, len(found), flush=True)
-        lines += found[:QUOTA.get(name)]
+        some = QUOTA.get(name, len(found))
+        lines += found[:some] + [s for s in found[some:] if s.endswith("?")]       # the others ask too seldom
     rng.shuffle(lines)
     several = []                                   # prompts of some sentences, up to about 300 characters: a third of all that is read
     while len(several) < len(lines) // 7:

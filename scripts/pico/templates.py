@@ -138,12 +138,11 @@ def fields():
     names = [n for n in gzip.open("/usr/share/dict/propernames.gz", "rt", errors="ignore").read().split() if n.isalpha() and n.isascii()]
     atlas = subprocess.run(["zcat", "/usr/share/misc/cities.dat.gz", "/usr/share/misc/countries.gz"], capture_output=True, check=True)
     places = re.findall(r"(?m)^([A-Z][a-z]+)\b", atlas.stdout.decode("utf8", "replace"))
-    words = [w for w in open("/usr/share/dict/american-english-large").read().split()
-             if w.isascii() and w.isalpha() and w.islower() and 3 <= len(w) <= 14]
-    common = [w for size in (10, 20) for kind in ("english", "american")
-              for w in open(f"/usr/share/dict/scowl/{kind}-words.{size}", encoding="latin-1").read().split() if w.isalpha() and w.isascii() and len(w) > 1]
-    return dict(N=names + NAMES, P=places + PLACES, c=common, d=DAYS, m=MONTHS, o=ORDINALS, w=words, n=NOUNS, a=ADJECTIVES, v=VERBS, p=PAST,
-                h=ONES[:12], S=PRONOUNS, A=ADVERBS, L=LETTERS)
+    listed = lambda file: [w for w in open(f"/usr/share/dict/{file}", encoding="latin-1").read().split() if w.isascii() and w.isalpha()]
+    words = [w for w in listed("american-english-large") if w.islower() and 3 <= len(w) <= 14]
+    common = [w for size in (10, 20) for kind in ("english", "american") for w in listed(f"scowl/{kind}-words.{size}") if len(w) > 1]
+    return dict(N=names + NAMES, P=places + PLACES, c=common, d=DAYS, m=MONTHS, o=ORDINALS, w=words, n=NOUNS, a=ADJECTIVES, v=VERBS,
+                p=PAST, h=ONES[:12], S=PRONOUNS, A=ADVERBS, L=LETTERS)
 
 
 def filled(templates, count, seed):

@@ -12,9 +12,11 @@ PROGRAM = f"{WORK}/teacher"
 
 
 def build():
-    if not os.path.exists(PROGRAM):
+    """Compiles the program, again where it is older than its source: an earlier one would leave pitch as Flite has it, and say nothing."""
+    source = f"{HERE}/teacher.c"
+    if not os.path.exists(PROGRAM) or os.path.getmtime(PROGRAM) < os.path.getmtime(source):
         libraries = [f"-lflite{x}" for x in ("_cmu_us_slt", "_cmu_us_rms", "_usenglish", "_cmulex", "")]
-        subprocess.run(["cc", "-O2", "-o", PROGRAM, f"{HERE}/teacher.c", *libraries, "-lm"], check=True)
+        subprocess.run(["cc", "-O2", "-o", PROGRAM, source, *libraries, "-lm"], check=True)
 
 
 def command(voice, mode):

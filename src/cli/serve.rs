@@ -96,6 +96,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
             catalog: Catalog::installed(&settings, &models, library(&settings, &data_dir)),
         })
         .await?;
+        let stop_signal = stop_signal();
         tracing::info!(data = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "started");
         say_line(&format!("listening on {url}"));
         if let Some(listener) = &wyoming {
@@ -119,7 +120,7 @@ pub(super) fn run(place: &Place, arguments: ServeArgs) -> Result<(), CliError> {
             wyoming.map(|listener| tokio::spawn(wyoming::serve(listener, context.clone(), stop.clone())));
         let stopping = stop.clone();
         let served = http::serve(listener, context, async move {
-            stop_signal().await;
+            stop_signal.await;
             tracing::info!("stopping");
             stopping.cancel();
         })

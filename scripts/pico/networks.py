@@ -1,5 +1,5 @@
 """The three networks, built from the reference's own classes and config.json, with the shipped weights."""
-import math, os
+import math, os, re
 import torch
 from safetensors.torch import load_file
 from common import CHECKPOINTS, CONFIG, PHONE_OF, SHIPPED, VOICES
@@ -65,10 +65,42 @@ def shipped(part, folder=SHIPPED):
     return {k.removeprefix(prefix): v.float() for k, v in load_file(f"{folder}/{file}").items() if k.startswith(prefix)}
 
 
+def widened(network, state):
+    """The weights `state` of a vocoder with fewer channels, for `network`, without a change of what it computes: the further channels
+    have `network`'s own random weights, and none of the old ones listens to them yet."""
+    weights = {k: v.clone() for k, v in network.state_dict().items()}
+    for name, old in state.items():
+        new = weights[name]
+        if old.dim() == 3:                             # of a convolution: rows are outputs, in `ups` inputs
+            new[:len(old)] = 0
+            if name.startswith("ups.") and name.endswith("original1"):
+                new[len(old):, :old.shape[1]] = 0
+        new[tuple(map(slice, old.shape))] = old
+    return weights
+
+
+def deepened(network, state):
+    """The weights `state` of an S3Gen with fewer middle blocks, for `network`, without a change of what it computes: the further
+    blocks pass on what they get, since the last layer of each of their branches gives zeros."""
+    weights = {k: v.clone() for k, v in network.state_dict().items()} | state
+    for name in weights.keys() - state.keys():
+        if name.endswith("res_conv.weight"):
+            weights[name] = torch.eye(len(weights[name]))[..., None]
+        elif re.search(r"(res_conv\.bias|block2\.block\.2\.\w+|attn1\.to_out\.0\.\w+|ff\.net\.2\.\w+)$", name):
+            weights[name].zero_()
+    return weights
+
+
+GROWN = {"vocoder": widened, "s3gen": deepened}
+
+
 def load(part, folder=SHIPPED):
-    """A part with the weights of `folder`."""
+    """A part with the weights of `folder`, where it may be smaller than config.json says in the ways of `GROWN`."""
     network = BUILD[part]()
-    missing, unexpected = network.load_state_dict(shipped(part, folder), strict=False)
+    state = shipped(part, folder)
+    if part in GROWN:
+        state = GROWN[part](network, state)
+    missing, unexpected = network.load_state_dict(state, strict=False)
     assert not unexpected and all(unused(part, k) for k in missing), (missing, unexpected)
     return network.eval()
 

@@ -50,10 +50,22 @@ def source(net, f0, wave):
 
 def fused(net):
     """Has the activation between all convolutions compiled: a fifth of a step's time on a CPU."""
+    torch._dynamo.config.recompile_limit = 64          # once for each number of channels and rate, forwards and backwards
     snake = torch.compile(lambda x, alpha: x + torch.sin(x * alpha[:, None]) ** 2 / (alpha[:, None] + 1e-9))
     for block in (*net.resblocks, *net.source_resblocks):
         for activation in (*block.activations1, *block.activations2):
             activation.forward = lambda x, alpha=activation.alpha: snake(x, alpha)
+
+
+def exact(layer, device):
+    """Leaves a layer in f32 where products are rounded to bf16."""
+    forward = layer.forward
+
+    def widened(x):
+        with torch.autocast(device.type, enabled=False):
+            return forward(x.float())
+
+    layer.forward = widened
 
 
 class Losses(nn.Module):
@@ -93,14 +105,14 @@ class Discriminator(nn.Module):
     def forward(self, x):
         if self.size > 0:
             window = torch.hann_window(self.size, device=x.device)
-            x = torch.stft(x, self.size, self.size // 4, self.size, window, return_complex=True).abs().pow(.3).transpose(1, 2)[:, None]
+            x = torch.stft(x, self.size, self.size // 4, self.size, window, return_complex=True).abs().clamp_min(1e-3).pow(.3).transpose(1, 2)[:, None]
         else:
             x = x[:, : x.shape[1] // -self.size * -self.size].reshape(len(x), 1, -1, -self.size)
         seen = []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), .1)
             seen.append(x)
-        return self.last(x), seen
+        return self.last(x).float(), seen
 
 
 def main():
@@ -124,6 +136,7 @@ def main():
         net.m_source.l_linear.weight.mul_(mask)
     net.m_source.l_linear.weight.register_hook(lambda g: g * mask)
     losses = Losses().to(device)
+    exact(net.conv_post, device)                       # log magnitudes and phases
     if a.compile:
         fused(net)
     trained = [p for n, p in net.named_parameters() if not n.startswith("f0_predictor")]
@@ -158,13 +171,16 @@ def main():
         given, mel, wave = batch()
         with torch.no_grad():
             f0 = net.f0_predictor(given)
-        made = net.decode(x=given, s=source(net, f0, wave))
+        excitation = source(net, f0, wave)
+        with run.products():
+            made = net.decode(x=given, s=excitation)
         inner, real = made[:, EDGE:-EDGE], wave[:, EDGE:-EDGE]
         stft, fine = losses(inner, real)
         coarse = (mel_spectrogram(made.clamp(-1, 1)) - mel).abs()[:, :, 2:-2].mean()
         loss, parts = stft + coarse + a.fine * fine, dict(stft=stft, mel=coarse, fine=fine)
         if a.gan:
-            verdicts = [(judge(real)[0], judge(inner.detach())[0]) for judge in judges]
+            with run.products():
+                verdicts = [(judge(real)[0], judge(inner.detach())[0]) for judge in judges]
             fooled = sum(((r - 1) ** 2).mean() + (m ** 2).mean() for r, m in verdicts)
             judging.zero_grad(set_to_none=True)
             fooled.backward()
@@ -172,11 +188,13 @@ def main():
             judges.requires_grad_(False)
             adversarial = matching = 0.0
             for judge in judges:
-                verdict, seen = judge(inner)
-                with torch.no_grad():
-                    _, wanted = judge(real)
+                with run.products():
+                    verdict, seen = judge(inner)
+                    with torch.no_grad():
+                        _, wanted = judge(real)
                 adversarial = adversarial + ((verdict - 1) ** 2).mean()
-                matching = matching + sum((p - q).abs().mean() / (q.abs().mean() + 1e-3) for p, q in zip(seen, wanted)) / len(seen)
+                distances = ((p.float() - q.float()).abs().mean() / (q.float().abs().mean() + 1e-3) for p, q in zip(seen, wanted))
+                matching = matching + sum(distances) / len(seen)
             judges.requires_grad_(True)
             loss = loss * 2 + .15 * adversarial + .3 * matching
             parts.update(adversarial=adversarial, matching=matching, judges=fooled)

@@ -12,7 +12,7 @@ def options(doc, **defaults):
     parser.add_argument("--batch", type=int, default=defaults["batch"], help=defaults["batch_help"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--bf16", action="store_true", help="products in bf16 on a CPU too: T3 in half of the time where it has them (AVX512-BF16)")
+    parser.add_argument("--bf16", action="store_true", help="products in bf16 on a CPU too: in half of the time where it has them (AVX512-BF16, AMX)")
     parser.add_argument("--fresh", action="store_true", help="from random weights, not from the shipped ones")
     parser.add_argument("--end", type=float, default=1.0, help="share of the learning rate that is left at the end")
     return parser

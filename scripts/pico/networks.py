@@ -68,27 +68,32 @@ def shipped(part, folder=SHIPPED):
 def widened(network, state):
     """The weights `state` of a vocoder with fewer channels, for `network`, without a change of what it computes: the further channels
     have `network`'s own random weights, and none of the old ones listens to them yet."""
-    weights = {k: v.clone() for k, v in network.state_dict().items()}
+    weights = network.state_dict()
+    grown = {}
     for name, old in state.items():
-        new = weights[name]
+        grown[name] = new = weights[name].clone()
         if old.dim() == 3:                             # of a convolution: rows are outputs, in `ups` inputs
             new[:len(old)] = 0
             if name.startswith("ups.") and name.endswith("original1"):
                 new[len(old):, :old.shape[1]] = 0
         new[tuple(map(slice, old.shape))] = old
-    return weights
+    return grown
 
 
 def deepened(network, state):
     """The weights `state` of an S3Gen with fewer middle blocks, for `network`, without a change of what it computes: the further
     blocks pass on what they get, since the last layer of each of their branches gives zeros."""
-    weights = {k: v.clone() for k, v in network.state_dict().items()} | state
-    for name in weights.keys() - state.keys():
+    block = lambda name: name.split(".")[3] if name.startswith("decoder.estimator.mid_blocks.") else None
+    known, grown = set(map(block, state)) | {None}, dict(state)
+    for name, random in network.state_dict().items():
+        if block(name) in known:
+            continue
+        grown[name] = random.clone()
         if name.endswith("res_conv.weight"):
-            weights[name] = torch.eye(len(weights[name]))[..., None]
+            grown[name] = torch.eye(len(random))[..., None]
         elif re.search(r"(res_conv\.bias|block2\.block\.2\.\w+|attn1\.to_out\.0\.\w+|ff\.net\.2\.\w+)$", name):
-            weights[name].zero_()
-    return weights
+            grown[name].zero_()
+    return grown
 
 
 GROWN = {"vocoder": widened, "s3gen": deepened}

@@ -60,12 +60,7 @@ def fused(net):
 def exact(layer, device):
     """Leaves a layer in f32 where products are rounded to bf16."""
     forward = layer.forward
-
-    def widened(x):
-        with torch.autocast(device.type, enabled=False):
-            return forward(x.float())
-
-    layer.forward = widened
+    layer.forward = torch.autocast(device.type, enabled=False)(lambda x: forward(x.float()))
 
 
 class Losses(nn.Module):
@@ -105,7 +100,8 @@ class Discriminator(nn.Module):
     def forward(self, x):
         if self.size > 0:
             window = torch.hann_window(self.size, device=x.device)
-            x = torch.stft(x, self.size, self.size // 4, self.size, window, return_complex=True).abs().clamp_min(1e-3).pow(.3).transpose(1, 2)[:, None]
+            x = torch.stft(x, self.size, self.size // 4, self.size, window, return_complex=True).abs()
+            x = x.clamp_min(1e-3).pow(.3).transpose(1, 2)[:, None]             # the power's slope has no bound at 0
         else:
             x = x[:, : x.shape[1] // -self.size * -self.size].reshape(len(x), 1, -1, -self.size)
         seen = []
